@@ -23,6 +23,8 @@ from infra.media.render import ClipFile, Cut, Rendering, Span, inspect, render
 from infra.storage.clips import ClipStore
 from infra.storage.scratch import scratch_directory
 from infra.storage.segments import SegmentStore, UnknownKeyError
+from infra.telemetry.metrics import MOMENT_TO_EXACT, seconds_since
+from infra.telemetry.traces import moment_span
 
 _HEARTBEAT_INTERVAL = 2.0
 
@@ -61,6 +63,15 @@ class ClipActivities(Clips):
 
     @activity.defn(name="render_clip")
     async def render_clip(self, spec: ClipSpec) -> RenderedClip:
+        with moment_span(spec.highlight_id, "render clip", clip_id=str(spec.id)):
+            return await self._make(spec)
+
+    @activity.defn(name="delete_clip")
+    async def delete_clip(self, spec: ClipSpec) -> None:
+        await self._clips.delete(clip_key(spec))
+        await self._clips.delete(thumbnail_key(spec))
+
+    async def _make(self, spec: ClipSpec) -> RenderedClip:
         first = spec.segments[0].start
         sources = tuple([await self._source(segment, first) for segment in spec.segments])
         cut = Cut(
@@ -90,12 +101,11 @@ class ClipActivities(Clips):
                 seen = None
                 if rendering.thumbnail is not None:
                     seen = await self._pool.run(hash_of_file, rendering.thumbnail)
-                return await self._store(spec, rendering, file, thumbnail_hash=seen)
-
-    @activity.defn(name="delete_clip")
-    async def delete_clip(self, spec: ClipSpec) -> None:
-        await self._clips.delete(clip_key(spec))
-        await self._clips.delete(thumbnail_key(spec))
+                stored = await self._store(spec, rendering, file, thumbnail_hash=seen)
+        peak = spec.live_peak
+        if peak is not None:
+            MOMENT_TO_EXACT.observe(seconds_since(peak))
+        return stored
 
     async def _render(
         self, cut: Cut, directory: Path, on_progress: Callable[[float], None]

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import structlog
+from cachetools import TTLCache
 from pydantic import ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -29,9 +30,12 @@ from domain.ingest.messages import FetchWindowResult, IngestCursor, IngestProgre
 from domain.media.segments import Window
 from domain.streams.ledger import BATCH
 from domain.streams.messages import AnalyzedWindows, FollowInput, FollowProgress, FollowResult
-from domain.streams.status import EndReason, StreamEnd
+from domain.streams.status import EndReason, StreamEnd, StreamProgress
+from infra.db.engine import Database
+from infra.db.repositories import streams
 from infra.ssrf import UrlForbiddenError, UrlGuard
 from infra.storage.segments import SegmentStore
+from infra.telemetry.metrics import SECONDS_BEHIND_LIVE, STREAMS_FOLLOWED, seconds_since
 
 _log = structlog.get_logger(__name__)
 
@@ -41,6 +45,9 @@ _LINGER: Final = 15.0
 _PATIENCE: Final = 5.0
 _SHARE_OF_TIMEOUT: Final = 0.55
 _DEFAULT_TIMEOUT: Final = 6.0
+_POSITION_INTERVAL: Final = 60.0
+_POSITION_TIMEOUT: Final = 10.0
+_MOST_STREAMS: Final = 10_000
 
 
 class WindowAnalyzer(Protocol):
@@ -308,6 +315,8 @@ class StreamFollow:
             return
         done = AnalyzedWindows(count=count, result=result, analyzed_at=datetime.now(UTC))
         self._analyses.append(done)
+        if last := windows[count - 1].segments:
+            SECONDS_BEHIND_LIVE.labels("analyzed").observe(seconds_since(last[-1].published_at))
         if self._has_news():
             self.finish()
 
@@ -334,6 +343,49 @@ class StreamFollow:
         return windows[-1].index if windows else self._request.previous_window
 
 
+class PositionWriter:
+    """Writes the positions of running streams to their rows, so that lists are up to date.
+
+    A write that fails is left out: the next one, or the workflow's record, has the same and more.
+
+    Args:
+        database: has the rows.
+        interval: seconds between two writes for one stream.
+    """
+
+    def __init__(self, database: Database, *, interval: float = _POSITION_INTERVAL) -> None:
+        self._database = database
+        self._written: TTLCache[StreamKey, bool] = TTLCache(_MOST_STREAMS, ttl=interval)
+        self._writing: set[asyncio.Task[None]] = set()
+
+    def note(self, key: StreamKey, progress: FollowProgress) -> None:
+        """Write a stream's position in the background, if it is due."""
+        if key in self._written:
+            return
+        self._written[key] = True
+        task = asyncio.create_task(self._write(key, progress), name="write-position")
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def _write(self, key: StreamKey, progress: FollowProgress) -> None:
+        (tenant_id, stream_id), reached = key, progress.added_to(StreamProgress())
+        try:
+            async with (
+                asyncio.timeout(_POSITION_TIMEOUT),
+                self._database.session(tenant_id) as session,
+            ):
+                await streams.advance(
+                    session,
+                    tenant_id=tenant_id,
+                    stream_id=stream_id,
+                    position=reached.position,
+                    analyzed=reached.analyzed,
+                    last_segment_at=reached.last_segment_at,
+                )
+        except Exception as error:  # noqa: BLE001 following must not fail for it
+            _log.info("position_not_written", stream_id=str(stream_id), error=str(error)[:200])
+
+
 class FollowActivities(Following):
     """The activity that follows streams.
 
@@ -342,6 +394,7 @@ class FollowActivities(Following):
         analyses: keeps analyses between activities.
         store: receives the segments.
         guard: checks URLs.
+        positions: writes positions to the streams' rows; without it only their workflows do.
         report_after: seconds that a problem must last before it is reported.
     """
 
@@ -352,8 +405,10 @@ class FollowActivities(Following):
         analyses: AnalysisPool,
         store: SegmentStore,
         guard: UrlGuard,
+        positions: PositionWriter | None = None,
         report_after: float = REPORT_AFTER,
     ) -> None:
+        self._positions = positions
         self._followers = followers
         self._analyses = analyses
         self._store = store
@@ -380,7 +435,8 @@ class FollowActivities(Following):
         )
         key = (request.fetch.tenant_id, request.fetch.stream_id)
         try:
-            result = await _run(follow)
+            with STREAMS_FOLLOWED.track_inprogress():
+                result = await self._run(follow, key)
         except Exception as error:
             activity.heartbeat(follow.progress)  # what the next attempt continues from
             await follower.close()
@@ -401,30 +457,32 @@ class FollowActivities(Following):
             await self._analyses.drop(key)
         return result
 
-
-async def _run(follow: StreamFollow) -> FollowResult:
-    """Follow while sending heartbeats, until there is a result or the worker shuts down."""
-    running = asyncio.create_task(follow.run())
-    shutdown = asyncio.create_task(activity.wait_for_worker_shutdown())
-    try:
-        while not running.done():
-            activity.heartbeat(follow.progress)
-            await asyncio.wait(
-                {running, shutdown},
-                timeout=_heartbeat_interval(),
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if shutdown.done() and not running.done():
-                return await _hand_over(follow, running)
-        return running.result()
-    except asyncio.CancelledError:
-        if not activity.is_cancelled():
-            raise
-        return await _hand_over(follow, running)
-    finally:
-        for task in (running, shutdown):
-            task.cancel()
-        await asyncio.gather(running, shutdown, return_exceptions=True)
+    async def _run(self, follow: StreamFollow, key: StreamKey) -> FollowResult:
+        """Follow while sending heartbeats, until there is a result or the worker shuts down."""
+        running = asyncio.create_task(follow.run())
+        shutdown = asyncio.create_task(activity.wait_for_worker_shutdown())
+        try:
+            while not running.done():
+                progress = follow.progress
+                activity.heartbeat(progress)
+                if self._positions is not None:
+                    self._positions.note(key, progress)
+                await asyncio.wait(
+                    {running, shutdown},
+                    timeout=_heartbeat_interval(),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if shutdown.done() and not running.done():
+                    return await _hand_over(follow, running)
+            return running.result()
+        except asyncio.CancelledError:
+            if not activity.is_cancelled():
+                raise
+            return await _hand_over(follow, running)
+        finally:
+            for task in (running, shutdown):
+                task.cancel()
+            await asyncio.gather(running, shutdown, return_exceptions=True)
 
 
 async def _hand_over(follow: StreamFollow, running: asyncio.Task[FollowResult]) -> FollowResult:

@@ -13,6 +13,7 @@ from temporalio import activity
 
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.clips.models import ClipSpec, RenderedClip
+from domain.exports.batches import BatchRef, NextExports, NextExportsInput
 from domain.exports.models import ExportRecord, RenderedExport, RenderExportInput
 from domain.highlights.selection import SelectHighlightsInput, SelectHighlightsResult
 from domain.hms.messages import (
@@ -35,6 +36,7 @@ from domain.streams.backfill.messages import (
     StreamRef,
     SurveyInput,
 )
+from domain.streams.deletion import DeletionInput, DeletionProof
 from domain.streams.messages import (
     ClipRecord,
     FollowInput,
@@ -175,6 +177,38 @@ class Exports(ABC):
     @activity.defn(name="record_export")
     async def record_export(self, record: ExportRecord) -> None:
         """Write an export's state. Idempotent."""
+
+
+class ExportBatches(ABC):
+    """Batches of exports in PostgreSQL; queue `io`."""
+
+    @abstractmethod
+    @activity.defn(name="start_export_batch")
+    async def start_export_batch(self, batch: BatchRef) -> None:
+        """Record that a batch is being made. Idempotent."""
+
+    @abstractmethod
+    @activity.defn(name="next_exports")
+    async def next_exports(self, request: NextExportsInput) -> NextExports:
+        """Return the next exports of a batch that are queued, in order."""
+
+    @abstractmethod
+    @activity.defn(name="finish_export_batch")
+    async def finish_export_batch(self, batch: BatchRef) -> None:
+        """Record the outcome of a batch whose exports have all had their turn. Idempotent."""
+
+
+class Deletions(ABC):
+    """Deletes streams; queue `io`."""
+
+    @abstractmethod
+    @activity.defn(name="delete_stream")
+    async def delete_stream(self, request: DeletionInput) -> DeletionProof:
+        """Delete a stream with everything that was made of it, and verify that nothing is left.
+
+        Raises:
+            DeletionUnfinishedError: its workflow is running, or something is left; retryable.
+        """
 
 
 class Records(ABC):

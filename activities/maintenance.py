@@ -18,7 +18,7 @@ from activities.heartbeat import heartbeating
 from activities.interfaces import ExecutionReconciler, Maintenance
 from app.services.clips import MediaRetention
 from app.services.exports import ExportService
-from app.services.streams import StreamStarter
+from app.services.streams import StreamStarter, workflow_id_of
 from app.services.webhooks import WebhookDispatcher
 from domain.clips.models import ClipOutcome, ClipSpec, ClipStatus
 from domain.exports.models import ExportStatus
@@ -209,7 +209,7 @@ class ExecutionActivities(ExecutionReconciler):
         self, stream: UnfinishedStream, request: ReconcileExecutionsInput
     ) -> ReconcileExecutionsReport:
         row = stream.row
-        name = stream_workflow_id(tenant_id=row.tenant_id, stream_id=row.id)
+        name = workflow_id_of(row)
         state = await self._executions.state(name)
         action = stream_action(
             state, has_begun=stream.has_begun, age=stream.age, start_within=request.start_within
@@ -220,7 +220,8 @@ class ExecutionActivities(ExecutionReconciler):
             await self._starter.start(row)
             _log.warning("lost_stream_started", stream_id=str(row.id))
             return ReconcileExecutionsReport(streams_started=1)
-        result = None if is_lost(state) else await self._executions.stream_result(name)
+        has_result = not is_lost(state) and not row.is_recording
+        result = await self._executions.stream_result(name) if has_result else None
         end = result.end if result else lost_stream_end(state, has_begun=stream.has_begun)
         progress = result.progress if result else StreamProgress()
         await self._end_stream(row, progress=_ended(progress, row, end))

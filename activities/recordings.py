@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -50,12 +51,10 @@ from infra.media.hls_client import (
 )
 from infra.media.hls_playlist import NotAPlaylistError
 from infra.media.pool import MediaPool
-from infra.media.zip_recording import (
-    ArchiveCache,
-    RecordingArchive,
-    UnusableArchiveError,
-    is_archive,
-)
+from infra.media.recordings.archive import UnusableArchiveError
+from infra.media.recordings.cache import UPLOADED, RecordingCache, is_local, upload_key
+from infra.media.recordings.local_recording import LocalRecording
+from infra.media.recordings.media_file import UnusableFileError
 from infra.ssrf import UrlForbiddenError
 from infra.storage.segments import SegmentStore
 
@@ -94,15 +93,19 @@ def problem_of(error: Exception) -> StreamEnd:
         case NotAPlaylistError():
             reason = EndReason.NOT_A_PLAYLIST
             message = (
-                f"The recording is no HLS playlist ({error}); publish it as a VOD playlist, or as "
-                "a ZIP archive of one whose address ends in .zip: single files are not analysed."
+                f"The recording is no HLS playlist ({error}). Publish a VOD playlist, a media file "
+                "whose address ends in .mp4, .mov, .mkv, .webm or .ts, or a ZIP archive of a "
+                "playlist whose address ends in .zip."
             )
         case UnusableArchiveError():
             reason = EndReason.NOT_A_PLAYLIST
             message = f"The recording's archive is not used: {error}."
+        case UnusableFileError():
+            reason = EndReason.NOT_A_PLAYLIST
+            message = f"The recording's file is not used: {error}."
         case TooLargeError():
             reason = EndReason.PLAYLIST_TOO_LARGE
-            message = f"The recording's playlist or archive is too large ({error})."
+            message = f"The recording's playlist or file is too large ({error})."
         case NotFoundError():
             message = f"The recording is not there ({error})."
         case RefusedError():
@@ -227,6 +230,7 @@ class RecordingActivities(Recordings):
         store: receives the segments.
         client: HTTP client for untrusted URLs (SSRF guard).
         pool: child processes that decode media.
+        ffmpeg: the ffmpeg that cuts media files into segments.
         heartbeat_interval: seconds between heartbeats.
     """
 
@@ -236,12 +240,13 @@ class RecordingActivities(Recordings):
         store: SegmentStore,
         client: HlsClient,
         pool: MediaPool,
+        ffmpeg: Path,
         heartbeat_interval: float = INTERVAL,
     ) -> None:
         self._store = store
         self._client = client
         self._pool = pool
-        self._archives = ArchiveCache(store)
+        self._local = RecordingCache(store, ffmpeg=ffmpeg)
         self._heartbeat_interval = heartbeat_interval
         self._playlists: OrderedDict[tuple[_Owner, str], MediaPlaylist] = OrderedDict()
 
@@ -312,8 +317,11 @@ class RecordingActivities(Recordings):
     async def _release(self, request: RecordingRelease) -> None:
         prefix = recording_prefix(tenant_id=request.tenant_id, stream_id=request.stream_id)
         if request.before is None:
-            self._archives.release(request.stream_id)
+            self._local.release(request.stream_id)
             await self._store.delete_prefix(prefix)
+            await self._store.delete(
+                upload_key(tenant_id=request.tenant_id, stream_id=request.stream_id)
+            )
             await delete_analyzer_states(
                 self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
             )
@@ -328,20 +336,19 @@ class RecordingActivities(Recordings):
     ) -> tuple[str, str, MediaPlaylist]:
         """Read the playlist at a URL; return its URL, that of its separate audio, and the playlist.
 
-        A playlist in an archive has the URL `address#entry`.
+        A playlist in a file of ours has the URL `address#entry`.
 
         Raises:
             FetchError: it cannot be fetched.
             NotAPlaylistError: the URL returns something else.
             UrlForbiddenError: the SSRF guard rejects the URL.
         """
-        self._client.guard.check(url)
-        archive = await self._archive(url, owner)
+        local = await self._local_recording(url, owner)
         source: MediaSource = self._client.session(owner)
         inside = url
-        if archive is not None:
-            source, entry = archive, url.partition("#")[2]
-            inside = archive.url_of(entry) if entry else archive.entrance
+        if local is not None:
+            source, entry = local, url.partition("#")[2]
+            inside = local.url_of(entry) if entry else local.entrance
         poller = PlaylistPoller(
             source,
             url=inside,
@@ -352,20 +359,29 @@ class RecordingActivities(Recordings):
         )
         playlist = await poller.read() or MediaPlaylist(target_duration=0)
         playlist_url = poller.media_url or inside
-        if archive is not None:
-            playlist_url = f"{url.partition('#')[0]}#{archive.name_of(playlist_url)}"
+        if local is not None:
+            playlist_url = f"{url.partition('#')[0]}#{local.name_of(playlist_url)}"
         self._keep(owner, playlist_url, playlist)
         return playlist_url, poller.audio_url or "", playlist
 
-    async def _archive(self, url: str, owner: _Owner) -> RecordingArchive | None:
-        if not is_archive(url):
+    async def _local_recording(self, url: str, owner: _Owner) -> LocalRecording | None:
+        """Return the recording if it is one file, else None.
+
+        Raises:
+            FetchError: it cannot be had, or is refused.
+            UrlForbiddenError: the SSRF guard rejects the URL.
+        """
+        address = url.partition("#")[0]
+        if address != f"{UPLOADED}{upload_key(tenant_id=owner[0], stream_id=owner[1])}":
+            self._client.guard.check(address)
+        if not is_local(address):
             return None
-        return await self._archives.get(
-            url.partition("#")[0], stream_id=owner[1], session=self._client.session(owner)
+        return await self._local.get(
+            address, stream_id=owner[1], session=self._client.session(owner)
         )
 
     async def _source(self, url: str, owner: _Owner) -> MediaSource:
-        return await self._archive(url, owner) or self._client.session(owner)
+        return await self._local_recording(url, owner) or self._client.session(owner)
 
     def _audio(self, source: MediaSource, request: FetchRecordingInput) -> SeparateAudio | None:
         if not request.audio_url:

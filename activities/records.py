@@ -9,10 +9,12 @@ from temporalio import activity
 
 from activities.interfaces import BackfillRecords, Records
 from app.services.webhooks import WebhookDispatcher
+from domain.clips.models import ClipStatus
 from domain.streams.backfill.messages import BackfillRecord, StoredStreamState, StreamRef
 from domain.streams.messages import ClipRecord, StreamRecord
 from infra.db.engine import Database, UnstorableValueError
 from infra.db.repositories import backfills, clips, highlights, streams
+from infra.telemetry.metrics import CLIPS
 
 _UNSTORABLE: Final = "What the stream holds cannot be stored; this is our mistake and is logged."
 
@@ -56,6 +58,8 @@ class RecordActivities(Records):
     async def record_clip(self, record: ClipRecord) -> None:
         async with self._database.session(record.spec.tenant_id) as session:
             told = await clips.record_clip(session, record)
+        if told and record.status in {ClipStatus.READY, ClipStatus.FAILED}:
+            CLIPS.labels(record.status.value).inc()
         if told and self._dispatcher is not None:
             await self._dispatcher.try_dispatch(record.spec.tenant_id)
 

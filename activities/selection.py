@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
+from typing import Final
+from uuid import UUID
 
 from temporalio import activity
 
 from activities.interfaces import Selection
 from app.services.profiles import PinnedProfiles
 from app.services.webhooks import WebhookDispatcher
+from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.commentary import apply_commentary
 from domain.highlights.markers import apply_marker
 from domain.highlights.selection import (
+    HIDDEN,
+    Decision,
     HighlightSelector,
     SelectHighlightsInput,
     SelectHighlightsResult,
 )
+from domain.highlights.taste import Taste, apply_taste
 from infra.db.engine import Database
 from infra.db.repositories import highlights
+from infra.db.repositories.profiles import Tastes
 from infra.profiles.store import ProfileStore
+from infra.telemetry.metrics import HIGHLIGHTS, MOMENT_TO_PLAYABLE, seconds_since
+from infra.telemetry.traces import start_moment
+
+_LIVE_WORKFLOW: Final = "StreamWorkflow"
+"""Type of the workflow that follows a live stream; a recording's has another."""
 
 
 class SelectionActivities(Selection):
@@ -47,7 +60,9 @@ class SelectionActivities(Selection):
             request.tenant_id, request.profile_id, request.profile_version
         )
         marked = [apply_marker(each, pinned.profile) for each in request.candidates]
-        candidates = [apply_commentary(each, pinned.profile) for each in marked]
+        commented = [apply_commentary(each, pinned.profile) for each in marked]
+        taste = await self._taste(request)
+        candidates = [apply_taste(each, taste) for each in commented]
         media_end = math.inf if request.media_end is None else request.media_end
         candidates = [each.until(media_end) for each in candidates]
         result = HighlightSelector(pinned.profile).select(
@@ -74,6 +89,37 @@ class SelectionActivities(Selection):
                     candidates=candidates,
                     decisions=[decision.until(media_end) for decision in result.decisions],
                 )
+            _note_published(candidates, result.decisions, changed)
             if changed and self._dispatcher is not None:
                 await self._dispatcher.try_dispatch(request.tenant_id)
         return result
+
+    async def _taste(self, request: SelectHighlightsInput) -> Taste:
+        """Return the tenant's taste, as it is now; candidates decided before keep their scores."""
+        if not request.candidates:
+            return Taste()
+        async with self._database.session(request.tenant_id) as session:
+            return await Tastes(session).in_force(request.tenant_id, request.profile_id)
+
+
+def _note_published(
+    candidates: Sequence[HighlightCandidate],
+    decisions: Sequence[Decision],
+    changed: Collection[UUID],
+) -> None:
+    """Count the highlights that are published for the first time, and begin their traces.
+
+    A candidate is passed once, so that what was published before is not among them. How late a
+    moment comes is known only of live streams: a recording is analyzed at any time.
+    """
+    is_live = activity.in_activity() and activity.info().workflow_type == _LIVE_WORKFLOW
+    by_id = {each.id: each for each in candidates}
+    for decision in decisions:
+        candidate = by_id.get(decision.highlight_id)
+        if candidate is None or decision.status in HIDDEN or candidate.id not in changed:
+            continue
+        HIGHLIGHTS.labels(decision.status.value).inc()
+        peak = candidate.peak_wall_clock if is_live else None
+        if peak is not None:
+            MOMENT_TO_PLAYABLE.observe(seconds_since(peak))
+        start_moment(candidate.id, peak=peak, score=decision.score, status=decision.status.value)

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
@@ -24,6 +25,8 @@ from infra.db.repositories import deliveries
 from infra.db.repositories.deliveries import Attempt, PendingDelivery
 from infra.encryption import SecretDecryptionError
 from infra.storage.signed_urls import ClipLinks
+from infra.telemetry.metrics import DELIVERY_ATTEMPTS, DELIVERY_LAG, seconds_since
+from infra.telemetry.traces import moment_span
 from infra.webhooks.sender import (
     EndpointSecrets,
     WebhookResponse,
@@ -110,7 +113,14 @@ class WebhookActivities(Webhooks):
             )
         if pending is None:
             return AttemptOutcome.DROPPED
-        answer = await self._send(request, pending, now)
+        event = pending.event
+        highlight = event.data.get("highlight_id")
+        moment = None if highlight is None else UUID(str(highlight))
+        with moment_span(moment, f"deliver {event.type.value}", event_id=str(event.id)):
+            answer = await self._send(request, pending, now)
+        DELIVERY_ATTEMPTS.labels("succeeded" if answer.succeeded else "failed").inc()
+        if answer.succeeded:
+            DELIVERY_LAG.observe(seconds_since(event.created_at))
         next_attempt_at = request.next_attempt_at
         retry_at = None
         if answer.retry_after is not None:

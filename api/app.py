@@ -19,6 +19,7 @@ from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
 from api.errors.handlers import add_exception_handlers
+from api.exports import batches as export_batches
 from api.exports import routes as exports
 from api.highlights import feedback, search
 from api.highlights import routes as highlights
@@ -38,7 +39,10 @@ from api.middleware.routing import (
 from api.middleware.size_limits import BodyLimit, HeaderLimit
 from api.openapi.document import add_documentation, complete_document, document_events
 from api.profiles import routes as profiles
+from api.profiles import taste
 from api.services import Services
+from api.streams import chapters as stream_chapters
+from api.streams import deletions, recordings
 from api.streams import events as stream_events
 from api.streams import routes as streams
 from api.usage import routes as usage
@@ -75,16 +79,17 @@ _GZIP_LEVEL: Final = 5
 # search before `/v1/highlights/{highlight_id}`, and 100ms first, which sends most requests.
 _RESOURCES: Final = (
     hms_webhooks,
-    *(streams, stream_events),
+    *(streams, stream_events, stream_chapters, deletions, recordings),
     *(clip_playback, clips_on_demand),
-    *(search, highlights, feedback, clips, exports, profiles),
+    *(search, highlights, feedback, clips, exports, export_batches, profiles, taste),
     *(connections, deliveries, webhooks),
     *(usage, keys, audit, health),
 )
 # POST requests that only read.
 _READS: Final = frozenset({"/v1/highlights/batch-get", "/v1/profiles/match"})
 _TAGS: Final[list[dict[str, Any]]] = [
-    {"name": "streams", "description": "Live streams and their analysis."},
+    {"name": "streams", "description": "Live streams and recordings, and their analysis."},
+    {"name": "deletions", "description": "Deleted streams with proof, and legal holds."},
     {"name": "highlights", "description": "Highlights found in streams."},
     {"name": "clips", "description": "Clips of highlights and on demand."},
     {"name": "exports", "description": "Files of clips and streams in other formats."},
@@ -156,11 +161,12 @@ def create_app(shared: ServiceRegistry, *, close: Callable[[], Awaitable[None]])
 def _add_middleware(app: FastAPI, services: Services) -> None:
     """Add the middleware, innermost first."""
     app.add_middleware(ConditionalReads)
-    app.add_middleware(JsonBodyValidation, exempt=(hms_webhooks.PREFIX,))
+    app.add_middleware(JsonBodyValidation, exempt=(hms_webhooks.PREFIX, recordings.UPLOAD_PATH))
     app.add_middleware(
         BodyLimit,
         limit=_MAX_BODY_BYTES,
         larger={hms_webhooks.PREFIX: hms_webhooks.MAX_BODY_BYTES},
+        streamed={recordings.UPLOAD_PATH: recordings.MAX_UPLOAD_BYTES},
         reads=_READS,
     )
     app.add_middleware(

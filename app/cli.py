@@ -260,6 +260,7 @@ def wait_for(gate: Path | None) -> None:
 
 
 _WRONG_USAGE: Final = 2
+_DIVERGES: Final = 3
 
 
 class DemoMissingError(SetupError):
@@ -391,11 +392,11 @@ def serve(*, after: After = None) -> None:
     with loading():
         from app.serve import run_api
         from app.startup import check_database, check_stores
-        from infra import telemetry
+        from infra.telemetry import logs
 
     wait_for(after)
     settings = require_database(read_settings())
-    telemetry.configure(settings, component="api")
+    logs.configure(settings, component="api")
     asyncio.run(check_database(settings))
     asyncio.run(check_stores(settings))
     run_api(settings)
@@ -407,14 +408,25 @@ def worker(*, after: After = None) -> None:
     with loading():
         from app.startup import check_database, check_stores
         from app.worker import run_worker
-        from infra import telemetry
+        from infra.telemetry import logs
 
     wait_for(after)
     settings = require_database(read_settings())
-    telemetry.configure(settings, component="worker")
+    logs.configure(settings, component="worker")
     asyncio.run(check_database(settings))
     asyncio.run(check_stores(settings))
     asyncio.run(run_worker(settings))
+
+
+@cli.command("codec-server")
+def codec_server() -> None:
+    """Decrypt what Temporal stores for its UI and CLI (HIGHLIGHTS_TEMPORAL_KEYS)."""
+    from app.codec_server import run_codec_server
+    from infra.telemetry import logs
+
+    settings = read_settings()
+    logs.configure(settings, component="codec-server")
+    run_codec_server(settings)
 
 
 @cli.command()
@@ -491,6 +503,36 @@ def reanalyze(
 
 
 @cli.command()
+def process(
+    recording: Annotated[str, typer.Argument(help="Media file of this machine, or a URL.")],
+    *,
+    game: Annotated[str | None, typer.Option(help="Game, sport or league.")] = None,
+    title: Annotated[str | None, typer.Option(help="For people.")] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(envvar="HIGHLIGHTS_URL", help="API; else that of the running `dev`."),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(envvar="HIGHLIGHTS_KEY", help="Key of the API.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Find the highlights of a finished video, and show them with their clips."""
+    from app import recordings
+
+    access = recordings.api_access(read_settings(), url=url, key=key)
+    done = asyncio.run(
+        recordings.process(
+            recordings.Recording(source=recording, game=game, title=title),
+            access,
+            console=Console(stderr=as_json),
+            as_json=as_json,
+        )
+    )
+    raise typer.Exit(0 if done else 1)
+
+
+@cli.command()
 def reconcile() -> None:
     """Compare streams, clips, deliveries and backfills with their workflows, and repair them now.
 
@@ -503,15 +545,57 @@ def reconcile() -> None:
 
 
 @cli.command()
+def replay(
+    target: Annotated[
+        str, typer.Argument(metavar="WORKFLOW_ID|FILE", help="A workflow, or its history as JSON.")
+    ],
+    *,
+    run_id: Annotated[
+        str | None, typer.Option(help="Run of the workflow. Default: the latest.")
+    ] = None,
+) -> None:
+    """Replay a workflow's history against this code.
+
+    Ends with 0 if it replays and with 3 if it does not; docs/debugging.md explains the output.
+    """
+    from app.replay import fetch_history, read_history
+    from app.replay import replay as replay_history
+
+    settings = read_settings()
+    if Path(target).is_file():
+        history = read_history(Path(target))
+    else:
+        settings = require_temporal(settings)
+        history = asyncio.run(fetch_history(settings, target, run_id=run_id))
+    report = asyncio.run(replay_history(settings, history))
+    typer.echo(report.text())
+    if report.divergence is not None:
+        raise typer.Exit(_DIVERGES)
+
+
+@cli.command()
 def doctor(
     *,
+    remote: Annotated[
+        bool,
+        typer.Option("--remote", help="Try each configured server instead: connect, write, read."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Show each component: where it was found, its version, what to do when it is missing."""
+    """Show each component: where it was found, its version, what to do when it is missing.
+
+    Ends with 1 if something is missing.
+    """
     from app.doctor import examine, show, wrong_settings
 
     try:
-        findings = examine(read_settings())
+        settings = read_settings()
+        if remote:
+            from app.connectivity import examine_remote
+
+            findings = asyncio.run(examine_remote(settings))
+        else:
+            findings = examine(settings)
     except InvalidSettingError as error:
         findings = wrong_settings(error)
     show(findings, console=Console(), as_json=as_json)

@@ -25,7 +25,7 @@ from infra.db.repositories import beams, highlights, streams
 from infra.errors import AlreadyRunningError, NotConfiguredError, SetupError, StartFailedError
 from infra.settings import Settings
 from infra.state_directory import StateDirectory
-from infra.temporal.client import TemporalUnavailableError, connect
+from infra.temporal.client import SDK_SETTLES, TemporalUnavailableError, connect
 from workflows.reconcile import ReconcileExecutionsWorkflow
 
 T = TypeVar("T")
@@ -122,11 +122,6 @@ async def reanalyze(
 _LONGEST: Final = timedelta(minutes=10)
 
 
-_SDK_SETTLES: Final = 0.2
-"""Seconds in which the SDK's threads leave Python after the last answer: one that is still in it
-when the interpreter ends aborts the process (temporalio/sdk-python issue 300)."""
-
-
 async def reconcile_now(settings: Settings) -> ReconcileExecutionsReport:
     """Run one reconciliation pass on a worker, and return what it repaired.
 
@@ -151,4 +146,4 @@ async def reconcile_now(settings: Settings) -> ReconcileExecutionsReport:
             remedy="Check that a worker runs (`highlights doctor`).",
         ) from error
     finally:
-        await asyncio.sleep(_SDK_SETTLES)
+        await asyncio.sleep(SDK_SETTLES)

@@ -23,6 +23,8 @@ from activities.analysis.local import LocalAnalysis
 from app.services.api_keys import KeyCache
 from app.services.clips import ClipService, MediaRetention
 from app.services.connections import ConnectionCache
+from app.services.deletions import StreamDeletion
+from app.services.export_batches import ExportBatchService
 from app.services.exports import ExportService
 from app.services.hms_events import EventDispatcher, EventProcessor, EventWriter
 from app.services.profiles import PinnedProfiles, TenantProfileStore
@@ -113,6 +115,17 @@ class Container:
             creation=creation,
             exports=ExportService(
                 database, temporal.client, files=self.clips, default_plan=settings.default_plan
+            ),
+            export_batches=ExportBatchService(
+                database, temporal.client, default_plan=settings.default_plan
+            ),
+            deletions=StreamDeletion(
+                database,
+                temporal.client,
+                starter=starter,
+                files=self.clips,
+                segments=self.segments,
+                has_cdn=settings.clip_cdn_url is not None,
             ),
             clips=self.clips,
             segments=self.segments,

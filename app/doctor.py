@@ -106,10 +106,11 @@ def examine(settings: Settings) -> list[Finding]:
         _amqp,
     )
     found = [*(check(settings) for check in checks), *_stores(settings)]
-    return [_without_secrets(each) for each in found]
+    return [without_secrets(each) for each in found]
 
 
-def _without_secrets(finding: Finding) -> Finding:
+def without_secrets(finding: Finding) -> Finding:
+    """Return a finding whose texts can be shown."""
     return replace(
         finding,
         where=redact(finding.where),

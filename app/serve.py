@@ -16,6 +16,7 @@ from api.errors.problems import MEDIA_TYPE, HeadersTooLargeProblem, OtherHttpPro
 from api.middleware.request_context import HEADER
 from app.container import Container
 from infra.settings import Settings
+from infra.telemetry.metrics import serve_metrics
 
 MAX_HEAD_BYTES: Final = 64 << 10
 """Of a request's line and headers. The application refuses less; this bounds what is kept of a
@@ -27,11 +28,16 @@ class ProblemProtocol(HttpToolsProtocol):
 
     _head = 0
     _reads_head = True
+    _ended = False
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has come; refuse headers without an end."""
+        """Parse what has come; refuse headers without an end.
+
+        Data with the end of a request does not count: most of it may be that request's body.
+        """
+        self._ended = False
         super().data_received(data)
-        if self._reads_head and not self.transport.is_closing():
+        if self._reads_head and not self._ended and not self.transport.is_closing():
             self._head += len(data)
             if self._head > MAX_HEAD_BYTES:
                 self._refuse(HeadersTooLargeProblem())
@@ -49,7 +55,7 @@ class ProblemProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Count whatever follows as the head of the next request."""
         super().on_message_complete()
-        self._head, self._reads_head = 0, True
+        self._head, self._reads_head, self._ended = 0, True, True
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words
         """Refuse what is no HTTP."""
@@ -80,7 +86,8 @@ _COLLECT_AFTER: Final = 20_000
 
 def run_api(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; requests under way have 5 seconds to finish."""
-    serve(build_app(settings), host=settings.api_host, port=settings.api_port)
+    with serve_metrics(settings.metrics_address):
+        serve(build_app(settings), host=settings.api_host, port=settings.api_port)
 
 
 def build_app(settings: Settings) -> FastAPI:

@@ -15,8 +15,10 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.clips import ClipActivities
+from activities.deletions import DeletionActivities
+from activities.export_batches import ExportBatchActivities
 from activities.exports import ExportActivities
-from activities.follow import AnalysisPool, FollowActivities
+from activities.follow import AnalysisPool, FollowActivities, PositionWriter
 from activities.hms import InboundActivities
 from activities.ingest import IngestActivities
 from activities.maintenance import ExecutionActivities, MaintenanceActivities
@@ -36,18 +38,37 @@ from infra.media.exports.renderer import ExportRenderer
 from infra.media.ffmpeg import FfmpegError, FfmpegLimits, check_ffmpeg, find_ffmpeg
 from infra.settings import Settings
 from infra.storage.scratch import sweep_scratch
-from infra.telemetry import temporal_interceptors, temporal_runtime
+from infra.telemetry.metrics import serve_metrics
+from infra.telemetry.temporal import temporal_interceptors, temporal_runtime
 from infra.temporal.backlog import log_backlogs
 from infra.temporal.client import WorkflowExecutions, connect
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
+from workflows.deletion import DeletionWorkflow
 from workflows.delivery import DeliveryWorkflow
 from workflows.export import ExportWorkflow
+from workflows.export_batch import ExportBatchWorkflow
 from workflows.maintenance import MaintenanceWorkflow
 from workflows.reconcile import ReconcileExecutionsWorkflow, ReconcileWorkflow
 from workflows.relay import OutboxRelayWorkflow, RelayWorkflow
 from workflows.session import SessionWorkflow
 from workflows.stream import StreamWorkflow
+
+WORKFLOWS: Final[Sequence[type]] = (
+    StreamWorkflow,
+    ClipWorkflow,
+    ExportWorkflow,
+    ExportBatchWorkflow,
+    DeletionWorkflow,
+    DeliveryWorkflow,
+    OutboxRelayWorkflow,
+    MaintenanceWorkflow,
+    BackfillWorkflow,
+    RelayWorkflow,
+    SessionWorkflow,
+    ReconcileWorkflow,
+    ReconcileExecutionsWorkflow,
+)
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:
@@ -108,6 +129,7 @@ async def run_worker(settings: Settings) -> None:
         ingest = ingest_activities(container)
         stack.push_async_callback(ingest.close)
         served = workers(container, client, ingest)
+        stack.enter_context(serve_metrics(settings.metrics_address))
         await stack.enter_async_context(running(served))
         if settings.worker_health_address is not None:
             await stack.enter_async_context(
@@ -194,7 +216,10 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
     maintenance = MaintenanceActivities(database)
     backfills = BackfillRecordActivities(database)
     recordings = RecordingActivities(
-        store=container.segments, client=container.hls, pool=container.probes
+        store=container.segments,
+        client=container.hls,
+        pool=container.probes,
+        ffmpeg=find_ffmpeg(settings.ffmpeg_path),
     )
     analysis = container.analyzer
     follow = FollowActivities(
@@ -202,6 +227,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
         analyses=AnalysisPool(analysis),
         store=container.segments,
         guard=container.url_guard,
+        positions=PositionWriter(database),
     )
     executions = ExecutionActivities(
         database=database,
@@ -241,6 +267,9 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
         dispatcher=dispatcher,
     )
 
+    batches = ExportBatchActivities(database, dispatcher)
+    deleting = DeletionActivities(services.deletions)
+
     def activities(
         queue: str, concurrency: int, methods: Sequence[Callable[..., object]]
     ) -> Worker:
@@ -264,19 +293,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
         return Worker(
             client,
             task_queue=task_queues.ORCHESTRATION,
-            workflows=[
-                StreamWorkflow,
-                ClipWorkflow,
-                ExportWorkflow,
-                DeliveryWorkflow,
-                OutboxRelayWorkflow,
-                MaintenanceWorkflow,
-                BackfillWorkflow,
-                RelayWorkflow,
-                SessionWorkflow,
-                ReconcileWorkflow,
-                ReconcileExecutionsWorkflow,
-            ],
+            workflows=WORKFLOWS,
             workflow_runner=workflow_runner(),
             sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
         )
@@ -293,6 +310,10 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
                 records.record_stream,
                 records.record_clip,
                 exports.record_export,
+                batches.start_export_batch,
+                batches.next_exports,
+                batches.finish_export_batch,
+                deleting.delete_stream,
                 webhooks.relay_events,
                 maintenance.expire_records,
                 executions.reconcile_executions,

@@ -40,7 +40,8 @@ TARGET: Final = 2.0
 _ROOT: Final = Path(__file__).parent.parent
 _IDLE: Final = 20.0  # in which the fixed costs are measured
 _WARM_UP: Final = 40.0
-_LEFT_AT_END: Final = 40.0  # for the starts of all streams, one after the other
+_LEFT_AT_END: Final = 20.0
+_START: Final = 3.0  # for the start of one stream; they start one after the other
 
 
 class Costs(BaseModel):
@@ -85,7 +86,8 @@ def main() -> None:
     parser.add_argument("--report", type=Path, help="write the results here, as JSON")
     options = parser.parse_args()
     seconds = 60 * options.minutes
-    video = calm_video(options.home, _WARM_UP + seconds + _LEFT_AT_END)
+    played = _START * options.streams + _WARM_UP + seconds + _LEFT_AT_END
+    video = calm_video(options.home, played)
 
     def measured(revision: str, code: Path) -> Costs:
         return asyncio.run(

@@ -17,6 +17,8 @@ _USAGE = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a006")
 # a highlight id (version 5) here, a tenant id (version 4) there.
 _FEEDBACK = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a007")
 _JOB = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a008")
+_EXPORT = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a009")
+_DELETION = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a00a")
 
 
 class SearchAttribute(StrEnum):
@@ -55,6 +57,16 @@ def clip_id(*, highlight: UUID, start: float, end: float, cut: int = 0) -> UUID:
 def requested_clip_id(*, request: UUID, part: int) -> UUID:
     """Return the id of a clip on demand: part `part` of what a request asked for."""
     return uuid5(_CLIP, f"{request}/part/{part}")
+
+
+def batch_export_id(*, batch: UUID, number: int) -> UUID:
+    """Return the id of an export of a batch: that with the place `number`."""
+    return uuid5(_EXPORT, f"{batch}/{number}")
+
+
+def deletion_id(*, stream: UUID) -> UUID:
+    """Return the id of the deletion of a stream, of which there is one."""
+    return uuid5(_DELETION, str(stream))
 
 
 def event_id(*, tenant_id: UUID, kind: str, subject: str, revision: int) -> UUID:
@@ -107,6 +119,34 @@ def export_workflow_id(*, tenant_id: UUID, export: UUID) -> str:
     return f"export/{tenant_id}/{export}"
 
 
+def export_batch_workflow_id(*, tenant_id: UUID, batch: UUID) -> str:
+    """Return the Temporal workflow id of a batch of exports."""
+    return f"export-batch/{tenant_id}/{batch}"
+
+
+def deletion_workflow_id(*, tenant_id: UUID, stream_id: UUID) -> str:
+    """Return the Temporal workflow id of the deletion of a stream."""
+    return f"deletion/{tenant_id}/{stream_id}"
+
+
 def clip_workflow_id(*, tenant_id: UUID, clip: UUID) -> str:
     """Return the Temporal workflow id of a clip."""
     return f"clip/{tenant_id}/{clip}"
+
+
+_SUBJECTS = {
+    "stream": "stream_id",
+    "backfill": "stream_id",
+    "session": "connection_id",
+    "export": "export_id",
+    "clip": "clip_id",
+    "deliver": "endpoint_id",
+}
+
+
+def ids_of_workflow(workflow_id: str) -> dict[str, str]:
+    """Return the ids in the Temporal workflow id of a tenant, by name; empty for all others."""
+    kind, *parts = workflow_id.split("/")
+    if kind not in _SUBJECTS or len(parts) < 2:  # noqa: PLR2004 tenant and subject
+        return {}
+    return {"tenant_id": parts[0], _SUBJECTS[kind]: parts[1]}

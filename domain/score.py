@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Annotated, Final
@@ -23,7 +24,22 @@ DIMENSIONS: Final = (
 
 _in_order: Callable[[Mapping[str, float]], tuple[float, ...]] = itemgetter(*DIMENSIONS)
 
+_SURE: Final = 1e-4
+
 Unit = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+
+
+def log_odds(value: float) -> float:
+    """Return the log odds of a probability in nats; 0 and 1 are clamped first."""
+    within = min(1.0 - _SURE, max(_SURE, value))
+    return math.log(within / (1.0 - within))
+
+
+def shift_odds(value: float, nats: float) -> float:
+    """Return a probability moved by `nats` (log odds); 0 and 1 are clamped first."""
+    if nats == 0.0:
+        return value
+    return round(1.0 / (1.0 + math.exp(-(log_odds(value) + nats))), 4)
 
 
 class HighlightScore(Model):

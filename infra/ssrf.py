@@ -21,8 +21,10 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 from urllib.parse import urlsplit
 
+import aiohttp
 import httpcore
 import httpx
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -205,6 +207,77 @@ class GuardedTransport(httpx.AsyncHTTPTransport):
         """Send one request, a redirect's included, if the guard allows its URL."""
         self._guard.check(str(request.url))
         return await super().handle_async_request(request)
+
+
+class GuardedConnector(aiohttp.TCPConnector):
+    """The connections of aiohttp sessions, only to addresses that the guard allows.
+
+    `refuse_forbidden` must be among the middlewares of its sessions: it checks each URL.
+
+    Args:
+        guard: which addresses may be connected to.
+        max_connections: connections open at a time.
+        keepalive: seconds for which an idle connection is kept.
+    """
+
+    def __init__(self, guard: UrlGuard, *, max_connections: int, keepalive: float) -> None:
+        def open_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+            # The resolver does not see a host of digits only, which need not be a valid address.
+            literal = _literal(str(address[4][0]))
+            if literal is None or not guard.allows(literal):
+                raise UrlForbiddenError("The URL's address is not on the public internet.")
+            return socket.socket(*address[:3])
+
+        super().__init__(
+            resolver=_GuardedResolver(guard),
+            use_dns_cache=False,
+            ssl=httpx.create_ssl_context(trust_env=False),
+            limit=max_connections,
+            keepalive_timeout=keepalive,
+            socket_factory=open_socket,
+        )
+
+
+def refuse_forbidden(guard: UrlGuard) -> aiohttp.ClientMiddlewareType:
+    """Return what checks the URL of each request of an aiohttp session, redirects included."""
+
+    async def refuse(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        guard.check(str(request.url))
+        return await handler(request)
+
+    return refuse
+
+
+class _GuardedResolver(AbstractResolver):
+    def __init__(self, guard: UrlGuard) -> None:
+        self._guard = guard
+
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002 both are asked for
+    ) -> list[ResolveResult]:
+        try:
+            addresses = await self._guard.resolve(host, port)
+        except UnicodeError as error:  # a name that IDNA refuses
+            raise OSError(f"{host[:80]} cannot be resolved") from error
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in addresses
+        ]
+
+    async def close(self) -> None:
+        """Nothing is kept."""
 
 
 def no_cookies() -> CookieJar:

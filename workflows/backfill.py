@@ -109,6 +109,8 @@ class BackfillWorkflow:
                 previous = await self._take(ledger, span, piece, previous)
                 await self._cut(ledger, range_over=piece is span.pieces[-1])
                 await self._release(ledger.due_release())
+                if ledger.is_whole_stream and workflow.patched("progress-of-recordings"):
+                    await self._record(ledger)
             ledger.record_range_end(span)
             await self._record(ledger)
         await self._select(ledger, ledger.final_selection_request())

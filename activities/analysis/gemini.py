@@ -22,6 +22,7 @@ from domain.highlights.candidate import HighlightCandidate
 from domain.media.segments import Window
 from domain.profiles.model import GameProfile
 from infra.storage.segments import SegmentStore
+from infra.telemetry.metrics import GEMINI_CHUNKS
 
 _log = structlog.get_logger(__name__)
 
@@ -141,6 +142,8 @@ class _RequestRun:
             )
         )
         published = result.published
+        for reason, chunks in result.report.pieces.items():
+            GEMINI_CHUNKS.labels(reason.value).inc(chunks)
         self.state = self.state.after_chunk(
             chunk, published.candidates, result.gate, published.verdicts
         )

@@ -35,6 +35,7 @@ from infra.gemini.chunk_file import write_chunk
 from infra.media.concat import SourceFile, SpliceError
 from infra.media.pool import MediaError, MediaPool
 from infra.storage.segments import SegmentStore, UnknownKeyError
+from infra.telemetry.metrics import GEMINI_DOLLARS, GEMINI_TOKENS
 
 _log = structlog.get_logger(__name__)
 
@@ -104,6 +105,13 @@ class GeminiSpending:
             return float("inf")
         spent = sum((each.quantity for each in this_hour), Decimal(0))
         return self._budget.remaining_dollars(TenantSpending(hour=float(spent), month=float(month)))
+
+
+def _count(bought: StoredAnswer) -> None:
+    usage = bought.answer.usage
+    for kind, tokens in (("text", usage.text), ("audio", usage.audio), ("output", usage.output)):
+        GEMINI_TOKENS.labels(kind).inc(tokens)
+    GEMINI_DOLLARS.inc(bought.dollars or 0.0)
 
 
 @dataclass(frozen=True)
@@ -195,6 +203,7 @@ class ChunkAnswers:
             data = stored.model_dump_json().encode()
             # It is paid for: store it first, even if the activity is being cancelled.
             await asyncio.shield(self._resources.segments.put(key, data))
+            _count(stored)
             self._log_answer(query, stored)
         dollars = self._price(query, stored.answer) if stored.dollars is None else stored.dollars
         await self._meter(key, stored.answer.usage, dollars)

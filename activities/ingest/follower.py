@@ -43,8 +43,7 @@ from domain.ingest.playlist import (
     DateRange,
     ListedSegment,
     MediaPlaylist,
-    observe_interval,
-    poll_delay,
+    PlaylistPace,
 )
 from domain.ingest.retries import RepeatedFailure, SegmentTiming, segment_timing
 from domain.media.segments import GapReason
@@ -122,7 +121,6 @@ class PlaylistFollower:
         separate_audio: starts reading an audio rendition.
 
     Attributes:
-        interval: seconds of wall clock between new segments.
         looked: seconds for which the playlist was followed, counted between completed requests, so
             that a suspended process does not count.
         away: seconds before that without a read of the playlist; 0 once it is read again.
@@ -166,10 +164,7 @@ class PlaylistFollower:
         self._unlisted_since: dict[int, float] = {}
         self._durations: dict[int, float] = {}
         self._verdict: tuple[str, int] = ("", 0)
-        self._changed_at: float | None = None
-        self._idle_since: float | None = None
-        self._read_before = False
-        self._shortest_interval: float | None = None
+        self._pace = PlaylistPace(cursor.segment_interval, now=time.monotonic())
         self._failures = 0
         self._failing_since = 0.0
         self._last_error: Exception | None = None
@@ -189,13 +184,17 @@ class PlaylistFollower:
         self._captions_of: str | None = None
         self._read_audio = separate_audio
         self._audio: SeparateAudio | None = None
-        self.interval = cursor.segment_interval
         self.looked = 0.0
         self.away = _absence(cursor)
         self.problem: PlaylistProblem | None = None
         self.segment_problem = ""
         self._returned: SegmentReady | None = None
         self.end: StreamEnd | None = None
+
+    @property
+    def interval(self) -> float | None:
+        """Seconds of wall clock between new segments; None while unknown."""
+        return self._pace.interval
 
     @property
     def media_url(self) -> str | None:
@@ -301,6 +300,7 @@ class PlaylistFollower:
         while self.end is None:
             began = time.monotonic()
             await self._poll()
+            self._pace.note_requested(at=began)
             delay = self._delay(time.monotonic() - began)
             if self.end is None:
                 await asyncio.sleep(delay)
@@ -315,12 +315,10 @@ class PlaylistFollower:
             return self._backoff()
         if self._poller.waits:
             return max(FASTEST - elapsed, 0.0)
-        idle = time.monotonic() - self._idle_since if self._idle_since else 0.0
-        return poll_delay(
-            self.interval,
+        return self._pace.delay(
             target_duration=playlist.target_duration if playlist else 2.0,
             listed=len(playlist.segments) if playlist else 1,
-            idle=idle,
+            now=time.monotonic(),
         )
 
     def _backoff(self) -> float:
@@ -345,8 +343,7 @@ class PlaylistFollower:
             return
         self.problem = None
         self._failures = 0
-        if self._idle_since is None:
-            self._idle_since = time.monotonic()
+        self._pace.note_read(now=time.monotonic())
         await self._follow_renditions()
         if playlist is None:
             return
@@ -379,7 +376,8 @@ class PlaylistFollower:
             return self._failures >= _FAILURES and now - self._failing_since >= patience
         if self._audio is not None and self._audio.failing:
             return True
-        return self._idle_since is not None and now - self._idle_since >= max(
+        idle_since = self._pace.idle_since
+        return idle_since is not None and now - idle_since >= max(
             _IDLE_TARGETS * target, _SHORTEST_IDLE
         )
 
@@ -441,7 +439,7 @@ class PlaylistFollower:
                 if each.program_date_time is not None
                 and each.program_date_time > last + timedelta(seconds=each.duration / 2)
             )
-        elapsed = time.monotonic() - (self._idle_since or time.monotonic())
+        elapsed = time.monotonic() - (self._pace.idle_since or time.monotonic())
         missed = math.ceil(elapsed / max(playlist.target_duration, 0.1))
         if abs(segments[-1].sequence - (self._next - 1)) <= len(segments) + missed:
             return tuple(each for each in segments if each.sequence >= (self._next or 0))
@@ -491,7 +489,7 @@ class PlaylistFollower:
             believable=believable_jump(
                 playlist.segments,
                 elapsed=elapsed,
-                interval=self.interval or self._shortest_interval,
+                interval=self.interval or self._pace.shortest_interval,
             ),
         )
         self._note_listing(playlist)
@@ -577,7 +575,8 @@ class PlaylistFollower:
         fresh = [segment for segment in segments if segment.sequence >= self._next]
         if not fresh:
             return
-        self._observe(len(fresh))
+        self._pace.note_new(len(fresh), now=time.monotonic())
+        self._choose_again_after = _FIRST_CHOICE_INTERVAL
         self._new_at = now
         await self._roll_off(fresh[0], typical=fresh[0].duration, now=now)
         for segment in fresh:
@@ -752,21 +751,6 @@ class PlaylistFollower:
         for memory in (self._unlisted_since, self._durations):
             while len(memory) > max(_REMEMBERED_LISTINGS, len(playlist.segments)):
                 memory.pop(next(iter(memory)))
-
-    def _observe(self, segments: int) -> None:
-        now = time.monotonic()
-        # It is not known when the segments appeared that were listed at the start: until the second
-        # change only the shortest possible interval is known.
-        if self._changed_at is not None:
-            self.interval = observe_interval(
-                self.interval, elapsed=now - self._changed_at, segments=segments
-            )
-        elif self._read_before and self._idle_since is not None:
-            self._shortest_interval = (now - self._idle_since) / segments
-        self._changed_at = now if self._read_before else None
-        self._read_before = True
-        self._idle_since = now
-        self._choose_again_after = _FIRST_CHOICE_INTERVAL
 
     def _fail(self, error: Exception) -> None:
         """Record a failed request; end the stream if waiting cannot help."""

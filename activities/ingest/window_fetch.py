@@ -29,6 +29,12 @@ from domain.streams.status import EndReason, ProblemCode, StreamEnd, StreamProbl
 from domain.text import clean_text
 from infra.storage.segment_index import StoredSegment
 from infra.storage.segments import SegmentStore, StoreError
+from infra.telemetry.metrics import (
+    GAP_SECONDS,
+    MEDIA_SECONDS,
+    SECONDS_BEHIND_LIVE,
+    seconds_since,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -235,6 +241,8 @@ class WindowFetch:
                 raise
         self._has_stored = True
         self._builder.commit(ref, fetched.listed, fetched.media, restarted=arrival.restarted)
+        SECONDS_BEHIND_LIVE.labels("stored").observe(seconds_since(arrival.published_at))
+        MEDIA_SECONDS.inc(ref.duration)
 
     async def _write(self, ref: SegmentRef, fetched: DownloadedSegment, file: Path) -> None:
         """Store a segment and add it to the index.
@@ -255,6 +263,7 @@ class WindowFetch:
             )
 
     def _lose(self, arrival: SegmentReady, lost: MissingSegment) -> None:
+        GAP_SECONDS.labels(lost.reason.value).inc(lost.listed.duration)
         self._builder.add_gap(
             first_sequence=lost.listed.sequence,
             last_sequence=lost.listed.sequence,
@@ -266,6 +275,7 @@ class WindowFetch:
 
     def _take_gap(self, arrival: SegmentGap) -> None:
         self._note_playlist()
+        GAP_SECONDS.labels(arrival.reason.value).inc(arrival.duration)
         self._builder.add_gap(
             first_sequence=arrival.first_sequence,
             last_sequence=arrival.last_sequence,

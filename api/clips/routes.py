@@ -12,6 +12,7 @@ from api.errors.problems import (
     ClipNotFoundProblem,
     HighlightClipProblem,
     InvalidRequestProblem,
+    LegalHoldProblem,
     MissingScopeProblem,
     UnauthenticatedProblem,
     UnavailableProblem,
@@ -22,6 +23,7 @@ from api.middleware.routing import WITHOUT_KEY
 from api.services import Services, ServicesDependency
 from app.services.clips import HighlightClipError
 from domain.clips.models import ClipStatus
+from domain.streams.deletion import LegalHoldError
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import clips
 from infra.db.tables import Clip
@@ -55,7 +57,7 @@ async def get_clip(clip_id: UUID, caller: Reader, services: ServicesDependency) 
     operation_id="deleteClip",
     status_code=204,
     response_class=Response,
-    responses=documented(*WITH_KEY, ClipNotFoundProblem, HighlightClipProblem),
+    responses=documented(*WITH_KEY, ClipNotFoundProblem, HighlightClipProblem, LegalHoldProblem),
 )
 async def delete_clip(clip_id: UUID, caller: Writer, services: ServicesDependency) -> Response:
     """Delete a clip on demand with its files. Its row stays, with the status `deleted`."""
@@ -68,6 +70,8 @@ async def delete_clip(clip_id: UUID, caller: Writer, services: ServicesDependenc
         raise ClipNotFoundProblem from None
     except HighlightClipError:
         raise HighlightClipProblem from None
+    except LegalHoldError as error:
+        raise LegalHoldProblem(str(error)) from None
     return Response(status_code=204)
 
 

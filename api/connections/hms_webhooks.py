@@ -260,6 +260,7 @@ async def _receive(
         # An unknown type is untrusted text.
         type=event.type if event.is_known else "unknown",
         is_new=stored.is_new,
+        **({} if stored.correlation_id is None else {"correlation_id": stored.correlation_id}),
     )
     if stored.session is not None:
         await services.event_dispatcher.dispatch(

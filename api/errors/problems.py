@@ -454,6 +454,51 @@ class ExportQuotaExceededProblem(Problem):
     advice = "Wait for an export to finish, ask for fewer renditions, or for a larger plan."
 
 
+class DeletionNotFoundProblem(Problem):
+    """The deletion does not exist, or belongs to another tenant."""
+
+    code = "deletion_not_found"
+    status = 404
+    title = "Deletion not found"
+    advice = "Check the id; `GET /v1/deletions` lists your deletions."
+
+
+class LegalHoldProblem(Problem):
+    """The stream, or a highlight of it, is under legal hold."""
+
+    code = "legal_hold"
+    status = 409
+    title = "Under legal hold"
+    advice = "Lift the hold of the stream and of its highlights first; an admin key can."
+
+
+class DeletionInProgressProblem(Problem):
+    """The stream is being deleted, so that nothing of it can be held any more."""
+
+    code = "deletion_in_progress"
+    status = 409
+    title = "Deletion in progress"
+    advice = "Read the deletion of the stream: `GET /v1/deletions`."
+
+
+class NothingToExportProblem(Problem):
+    """No confirmed highlight with a ready clip matches the filter of a batch."""
+
+    code = "nothing_to_export"
+    status = 409
+    title = "Nothing to export"
+    advice = "Widen the filter, or wait until clips of the highlights are ready (`clip.ready`)."
+
+
+class ExportBatchNotFoundProblem(Problem):
+    """The batch of exports does not exist, or belongs to another tenant."""
+
+    code = "export_batch_not_found"
+    status = 404
+    title = "Batch not found"
+    advice = "Check the id; `GET /v1/export-batches` lists your batches."
+
+
 class SourceNotReadyProblem(Problem):
     """The clip to export is not ready."""
 

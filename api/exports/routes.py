@@ -6,7 +6,7 @@ from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -136,6 +136,7 @@ async def list_exports(
     services: ServicesDependency,
     status: ExportStatus | None = None,
     stream_id: UUID | None = None,
+    batch_id: Annotated[UUID | None, Query(description="Those of an export batch.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[ExportModel]:
@@ -147,6 +148,7 @@ async def list_exports(
             tenant_id=caller.tenant_id,
             status=status,
             stream_id=stream_id,
+            batch_id=batch_id,
             after=after,
             limit=limit + 1,
         )

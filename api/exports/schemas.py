@@ -245,6 +245,7 @@ class ExportModel(BaseModel):
     )
     source: ExportSourceModel
     exact: bool
+    batch_id: UUID | None = Field(description="The batch that the export belongs to, if any.")
     renditions: list[RenditionModel]
     message: str = Field(description="Why the export failed, if it did.")
     created_at: datetime
@@ -267,6 +268,7 @@ class ExportModel(BaseModel):
                 end=source.end,
             ),
             exact=spec.exact,
+            batch_id=row.batch_id,
             renditions=[
                 RenditionModel.of(
                     row,

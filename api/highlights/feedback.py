@@ -113,7 +113,8 @@ async def give_feedback(
 ) -> FeedbackModel:
     """Rate a highlight or correct its bounds. Replaces the user's previous feedback.
 
-    Corrections are kept for tuning profiles and analyzers. While the stream runs and its media is
+    Verdicts and corrections change the scores and bounds of your next highlights with the same
+    profile (`GET /v1/profiles/{profile_id}/taste`). While the stream runs and its media is
     still stored (the last ten minutes), a new clip with the corrected bounds is rendered;
     `clip.ready` announces it. It replaces the previous clip, whose links keep working. After that,
     the clip is not changed.

@@ -25,7 +25,7 @@ from api.middleware.json_content import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.services import ServicesDependency
 from app.services.highlights import explanation_of
-from infra.db.repositories import clips, highlights
+from infra.db.repositories import clips, highlights, streams
 from infra.db.repositories.highlights import ORDERS, Sort
 
 router = APIRouter(prefix="/v1/highlights", tags=["highlights"])
@@ -118,4 +118,4 @@ async def get_highlight(
         )
     pinned = await services.pinned.find(caller.tenant_id, row.profile_id, row.profile_version)
     detail = HighlightDetail.of(row, newest.get(highlight_id), services)
-    return detail.explained(explanation_of(row, pinned))
+    return detail.explained(explanation_of(row, pinned), hold=streams.hold_of(row))

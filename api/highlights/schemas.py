@@ -20,6 +20,7 @@ from domain.highlights.candidate import Evidence
 from domain.highlights.explanation import headline
 from domain.highlights.selection import DecisionStatus, Reason, Tier
 from domain.score import DIMENSIONS
+from domain.streams.deletion import LegalHold
 from domain.text import Name
 from infra.db.repositories.clips import ClipRow
 from infra.db.repositories.highlights import HighlightFilter, HighlightRow
@@ -183,10 +184,13 @@ class HighlightDetail(HighlightModel):
         default_factory=list,
         description="Explanation of the decision, one sentence or table row per line.",
     )
+    legal_hold: LegalHold | None = Field(
+        default=None, description="Why the highlight may not be deleted, if it may not."
+    )
 
-    def explained(self, lines: tuple[str, ...]) -> Self:
-        """Return this with its explanation."""
-        return self.model_copy(update={"explanation": list(lines)})
+    def explained(self, lines: tuple[str, ...], *, hold: LegalHold | None) -> Self:
+        """Return this with its explanation and its hold."""
+        return self.model_copy(update={"explanation": list(lines), "legal_hold": hold})
 
 
 _Seconds = Annotated[FiniteFloat | None, Query(description="Seconds of media time.")]

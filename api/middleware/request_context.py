@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from typing import Any, Final
 
 import structlog
@@ -11,6 +12,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors.problems import InternalProblem
+from infra.telemetry.metrics import API_SECONDS
+from infra.telemetry.traces import request_span
 
 HEADER: Final = "X-Request-Id"
 _STATE_KEY: Final = "request_id"
@@ -39,6 +42,7 @@ _SECURITY_HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 _TRANSPORT_SECURITY: Final = "max-age=31536000; includeSubDomains"
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = structlog.get_logger(__name__)
 
 
@@ -65,7 +69,13 @@ class RequestContext:
             return
         request_id = assign_request_id(scope)
         answer = _Answer(send, {HEADER: request_id, **self._headers})
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with (
+            structlog.contextvars.bound_contextvars(
+                request_id=request_id, correlation_id=request_id
+            ),
+            request_span(scope["method"]) as span,
+        ):
+            began = time.perf_counter()
             try:
                 await self._app(scope, receive, answer)
             except Exception:
@@ -73,7 +83,25 @@ class RequestContext:
                 if answer.status is not None:
                     raise  # the response has started: let the server close the connection
                 await InternalProblem().response(request_id)(scope, receive, answer)
-            _log.info("request", method=scope["method"], path=scope["path"], status=answer.status)
+            seconds = time.perf_counter() - began
+            method, route = _operation(scope)
+            span.update_name(f"{method} {route}")
+            span.set_attribute("http.response.status_code", answer.status or 0)
+            if not answer.is_stream:  # which lasts as long as its client wants
+                API_SECONDS.labels(method, route, str(answer.status or 0)).observe(seconds)
+            _log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=answer.status,
+                seconds=round(seconds, 4),
+            )
+
+
+def _operation(scope: Scope) -> tuple[str, str]:
+    """Return method and path template of a request, without text of its sender."""
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    return method, getattr(scope.get("route"), "path", "unmatched")
 
 
 class _Answer:
@@ -83,11 +111,13 @@ class _Answer:
         self._send = send
         self._headers = headers
         self.status: int | None = None
+        self.is_stream = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
+            self.is_stream = headers.get("content-type", "").startswith("text/event-stream")
             for name, value in self._headers.items():
                 headers.setdefault(name, value)
         await self._send(message)

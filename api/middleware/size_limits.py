@@ -38,6 +38,8 @@ class BodyLimit:
         app: the application within.
         limit: bytes.
         larger: other limits, by the beginning of the path.
+        streamed: limits by path for bodies that the application reads itself, part by part; it gets
+            `BodyTooLargeProblem` where one is exceeded.
         reads: paths that only read although their method is POST.
     """
 
@@ -47,11 +49,13 @@ class BodyLimit:
         *,
         limit: int,
         larger: Mapping[str, int] | None = None,
+        streamed: Mapping[str, int] | None = None,
         reads: frozenset[str] = frozenset(),
     ) -> None:
         self._app = app
         self._limit = limit
         self._larger = dict(larger or {})
+        self._streamed = dict(streamed or {})
         self._reads = reads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,19 +63,42 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = next(
+        streamed = self._streamed.get(scope["path"])
+        limit = streamed or next(
             (each for start, each in self._larger.items() if scope["path"].startswith(start)),
             self._limit,
         )
         announced = Headers(scope=scope).get("content-length", "")
         too_large = announced.isdecimal() and int(announced[:_LONGEST_LENGTH]) > limit
+        if streamed is not None and not too_large:
+            await self._app(scope, _bounded(receive, limit), send)
+            return
         client = _Client(receive)
         if too_large or not await client.read_body(limit):
-            problem = BodyTooLargeProblem(f"The body exceeds {limit} bytes.")
+            problem = _too_large(limit)
             await problem.response(request_id_of(scope))(scope, receive, send)
         elif not client.has_gone:
             only_reads = scope["method"] in _SAFE or scope["path"] in self._reads
             await client.serve(self._app, scope, send, abandon=only_reads)
+
+
+def _too_large(limit: int) -> BodyTooLargeProblem:
+    return BodyTooLargeProblem(f"The body exceeds {limit} bytes.")
+
+
+def _bounded(receive: Receive, limit: int) -> Receive:
+    """Return `receive` with an error once a body has more than `limit` bytes."""
+    received = 0
+
+    async def bounded() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise _too_large(limit)
+        return message
+
+    return bounded
 
 
 class _Client:

@@ -165,6 +165,7 @@ _STREAM: Final = (
     Link("getStream", "stream_id", "/id"),
     Link("stopStream", "stream_id", "/id"),
     Link("listHighlights", "stream_id", "/id"),
+    Link("listStreamChapters", "stream_id", "/id"),
     Link("deleteStream", "stream_id", "/id"),
 )
 _KEY: Final = (
@@ -207,6 +208,7 @@ _CONNECTION: Final = (
 )
 LINKS: Final[dict[tuple[str, str], tuple[Link, ...]]] = {
     ("analyzeStream", "201"): _STREAM,
+    ("analyzeRecording", "201"): _STREAM,
     ("listStreams", "200"): (
         Link("getStream", "stream_id", "/data/0/id"),
         Link("listStreams", "cursor", "/next_cursor"),
@@ -262,6 +264,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "Idempotency-Key": "7b0a1c1e-6f52-4c8e-9b0e-9f2b6a2f7f51",
     "If-Match": '"3"',
     "action": "key.revoked",
+    "batch_id": "c4a7e1d2-90b3-4c5e-8f16-2d3e4f5a6b7c",
     "before": 3,
     "bucket": "day",
     "by_stream": True,
@@ -271,20 +274,24 @@ EXAMPLES: Final[dict[str, Any]] = {
     "created_to": "2026-05-02T20:00:00Z",
     "cursor": "eyJzIjoiLWNyZWF0ZWRfYXQiLCJ0IjoiMjAyNi0wNS0wMlQxOTowMDowMFoiLCJpIjoiMGM3ZjNmMGUtOGM1"
     "NS00ZjBlLTlhNTUtMmI3ZjZkMmYxYTExIn0",
+    "deletion_id": "1f0d9c3b-7a52-5e41-8d6f-0b9a8c7d6e5f",
     "delivery_id": "9c1f0a2e-7d3b-4b6a-8f21-5e2d7c9b0a43",
     "endpoint_id": "6a0e7c52-1d4f-4e0b-b7c9-2f8d3a5b6c71",
     "event_type": "clip.ready",
     "expires": 1777752331,
     "export_id": "8b1d6f0a-2c4e-4f7a-9d35-6e1f0a7b2c93",
     "external_id": "match-4711",
+    "format": "edl",
     "game": "soccer",
     "happened_from": "2026-05-02T18:00:00Z",
     "happened_to": "2026-05-02T20:00:00Z",
     "highlight_id": "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21",
     "key_id": "7b0a1c1e-6f52-4c8e-9b0e-9f2b6a2f7f51",
     "last-event-id": "1777748707400000",
+    "layout": "stream",
     "limit": 20,
     "max_score": 1.0,
+    "media": "match-4711.mp4",
     "min_emotional_intensity": 0.5,
     "min_game_impact": 0.5,
     "min_momentum_shift": 0.5,
@@ -300,6 +307,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "peak_to": 600.0,
     "profile_id": "soccer",
     "q": "late goal or penalty",
+    "rate": "29.97",
     "signature": "q0Xq1mJ2b8n2Jm1uQe7yq0Xq1mJ2b8n2Jm1uQe7yq0X",
     "since": "2026-05-02T18:00:00Z",
     "sort": "-score",

@@ -16,6 +16,7 @@ from api.errors.problems import (
     BodyTooLargeProblem,
     IdempotencyMismatchProblem,
     InvalidCursorProblem,
+    LegalHoldProblem,
     MalformedJsonProblem,
     RequestInProgressProblem,
     StreamNotFoundProblem,
@@ -40,6 +41,7 @@ from api.streams.schemas import (
 )
 from app.services import streams as stream_service
 from app.services.streams import NewStream
+from domain.streams.deletion import LegalHoldError
 from domain.streams.status import TERMINAL, StreamStatus
 from domain.text import Name
 from infra.db.errors import RecordMissingError
@@ -222,29 +224,24 @@ async def batch_stop_streams(
     operation_id="deleteStream",
     status_code=204,
     response_class=Response,
-    responses=documented(
-        *WITH_KEY,
-        StreamNotFoundProblem,
-    ),
+    responses=documented(*WITH_KEY, StreamNotFoundProblem, LegalHoldProblem),
 )
 async def delete_stream(stream_id: UUID, caller: Writer, services: ServicesDependency) -> Response:
-    """Delete a stream with its highlights, feedback and clips, files included.
+    """Delete a stream with its highlights, feedback, clips and exports, files included.
 
     A running stream is stopped immediately. Usage records are kept. If the request fails, retry it:
-    deletion continues where it stopped, and once the stream is gone the response is 404.
+    deletion continues where it stopped, and once the stream is gone the response is 404. `Location`
+    is the deletion, which says what was deleted.
     """
     try:
-        await stream_service.delete(
-            services.database,
-            services.starter,
-            services.clips,
-            services.segments,
-            tenant_id=caller.tenant_id,
-            stream_id=stream_id,
+        deletion = await services.deletions.delete_now(
+            tenant_id=caller.tenant_id, stream_id=stream_id
         )
     except RecordMissingError:
         raise StreamNotFoundProblem from None
-    return Response(status_code=204)
+    except LegalHoldError as error:
+        raise LegalHoldProblem(str(error)) from None
+    return Response(status_code=204, headers={"Location": f"/v1/deletions/{deletion}"})
 
 
 async def _stop(services: Services, row: Stream) -> StreamModel:

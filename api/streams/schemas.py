@@ -13,6 +13,7 @@ from api.errors.problems import ItemProblem
 from api.request_model import RequestModel
 from domain.media.segments import GapReason, GapStatus
 from domain.profiles.matching import ProfileMatch
+from domain.streams.deletion import LegalHold
 from domain.streams.messages import StreamRequest
 from domain.streams.status import (
     TERMINAL,
@@ -99,6 +100,8 @@ class StreamModel(BaseModel):
                     "title": "Cup final",
                     "language": "en",
                     "external_id": "match-4711",
+                    "is_recording": False,
+                    "duration": None,
                     "profile": {"id": "soccer", "version": "1"},
                     "profile_match": {
                         "query": "Premier League",
@@ -137,6 +140,12 @@ class StreamModel(BaseModel):
     title: str
     language: Language | None
     external_id: str | None
+    is_recording: bool = Field(
+        default=False, description="True if it is a finished video, not a live stream."
+    )
+    duration: float | None = Field(
+        default=None, description="Length of a recording, once it is known."
+    )
     profile: ProfileRef
     profile_match: ProfileMatch | None = Field(
         description="Why this profile was chosen; `fallback` is true if no profile matched."
@@ -165,6 +174,9 @@ class StreamModel(BaseModel):
     ended_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    legal_hold: LegalHold | None = Field(
+        default=None, description="Why the stream may not be deleted, if it may not."
+    )
 
     @classmethod
     def of(cls, row: Stream, *, status: StreamStatus | None = None) -> Self:
@@ -180,6 +192,8 @@ class StreamModel(BaseModel):
             title=row.title,
             language=None if row.language is None else Language(row.language),
             external_id=row.external_id,
+            is_recording=row.is_recording,
+            duration=row.duration,
             profile=ProfileRef(id=row.profile_id, version=row.profile_version),
             profile_match=None
             if row.profile_match is None
@@ -200,6 +214,7 @@ class StreamModel(BaseModel):
             ended_at=row.ended_at,
             created_at=row.created_at,
             updated_at=row.updated_at,
+            legal_hold=None if row.legal_hold is None else LegalHold.model_validate(row.legal_hold),
         )
 
     def with_progress(self, live: StreamProgress) -> Self:
@@ -209,7 +224,7 @@ class StreamModel(BaseModel):
         """
         if live.status in TERMINAL:
             return self
-        if live.position < self.position or not may_follow(self.status, live.status):
+        if live.windows < self.windows or not may_follow(self.status, live.status):
             return self
         end = None
         if live.end is not None:
@@ -220,8 +235,8 @@ class StreamModel(BaseModel):
         return self.model_copy(
             update={
                 "status": live.status,
-                "position": live.position,
-                "analyzed": live.analyzed,
+                "position": max(self.position, live.position),
+                "analyzed": max(self.analyzed, live.analyzed),
                 "segments": live.segments,
                 "missed": live.missed,
                 "windows": live.windows,

@@ -35,13 +35,13 @@ from app.dev.supervisor import Service, Supervised, free_ports, require_free
 from app.dev.temporal import HOST, Progress, TemporalBinary, TemporalServer, obtain_binary
 from app.services.api_keys import TenantKey, ensure_dev_tenant
 from domain.task_queues import ORCHESTRATION
-from infra import telemetry
 from infra.child_process import ChildProcess
 from infra.db.engine import Database
 from infra.db.migration import migrate
 from infra.errors import StartFailedError
 from infra.settings import Settings
 from infra.state_directory import Running, StateDirectory, signing_secret, usable
+from infra.telemetry import logs
 from infra.temporal.client import connect
 
 _LINE_INTERVAL: Final = 10.0
@@ -174,6 +174,14 @@ class ReadinessProbe:
 def _plain(secret: SecretStr | None) -> str:
     """Return a secret's text; an empty one for None."""
     return secret.get_secret_value() if secret is not None else ""
+
+
+def _next_port(address: str | None) -> str:
+    """Return `host:port` with the next port; an empty text for None."""
+    if address is None:
+        return ""
+    host, _, port = address.rpartition(":")
+    return f"{host}:{int(port) + 1}"
 
 
 def _first_line(error: Exception) -> str:
@@ -313,7 +321,7 @@ class Stack:
             worker = self._supervise(self._clients, "worker", lambda: self._spawn("worker"))
             api = self._supervise(self._clients, "api", lambda: self._spawn("serve"))
 
-            telemetry.configure(self._settings, component="dev")
+            logs.configure(self._settings, component="dev")
             ready = ReadinessProbe(self._settings, self._state.path)
             if postgres is not None:
                 await postgres.prepare()
@@ -392,6 +400,9 @@ class Stack:
             "TEMPORAL_ADDRESS": settings.temporal_address or "",
             "DATABASE_URL": _plain(settings.database_url),
         }
+        if command == "serve":  # two processes cannot share a port
+            environment["HIGHLIGHTS_METRICS_ADDRESS"] = _next_port(settings.metrics_address)
+            environment["HIGHLIGHTS_TEMPORAL_METRICS_ADDRESS"] = ""
         # Worker and API live without the power to change tables.
         environment.pop("DATABASE_OWNER_URL", None)
         return ChildProcess(

@@ -151,6 +151,7 @@ class ClipService:
             raise RecordMissingError("clip", clip_id)
         if row.highlight_id is not None:
             raise HighlightClipError
+        await streams.require_not_held(session, tenant_id=tenant_id, stream_id=row.stream_id)
         # Before the commit: while a row names its files, the request can be repeated.
         for key in (row.key, row.thumbnail_key):
             if key is not None:
@@ -213,6 +214,8 @@ class MediaRetention:
             kept = await self.keep(tenant_id=tenant_id, stream_id=stream_id)
             return None if kept else release
         async with self._database.session(tenant_id) as session:
+            if await streams.is_held(session, tenant_id=tenant_id, stream_id=stream_id):
+                return None
             needed = await clips.needed_from(session, tenant_id=tenant_id, stream_id=stream_id)
         if needed is None:
             return release

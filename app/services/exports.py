@@ -253,12 +253,12 @@ async def _source(session: AsyncSession, new: NewExport) -> ExportSource:
         latest = await clips.latest_by_highlight(
             session, tenant_id=tenant_id, highlight_ids=[new.highlight_id]
         )
-        return _of_clip(latest.get(new.highlight_id))
+        return clip_source(latest.get(new.highlight_id))
     if new.clip_id is not None:
         clip = await clips.get(session, tenant_id=tenant_id, clip_id=new.clip_id)
         if clip is None:
             raise RecordMissingError("clip", new.clip_id)
-        return _of_clip(clip)
+        return clip_source(clip)
     assert new.stream_id is not None  # noqa: S101 - the request has one of three
     if await streams.get(session, tenant_id=tenant_id, stream_id=new.stream_id) is None:
         raise RecordMissingError("stream", new.stream_id)
@@ -292,7 +292,12 @@ def _line(text: str, length: int) -> str:
     return " ".join(plain.split())[:length].rstrip()
 
 
-def _of_clip(clip: Clip | ClipRow | None) -> ExportSource:
+def clip_source(clip: Clip | ClipRow | None) -> ExportSource:
+    """Return a clip's file as a source.
+
+    Raises:
+        SourceNotReadyError: it is not ready, or there is no clip.
+    """
     if clip is None or clip.status != ClipStatus.READY or clip.key is None:
         state = "has no clip" if clip is None else f"has a clip that is {clip.status}"
         raise SourceNotReadyError(f"The source {state}. Wait for the event `clip.ready`.")

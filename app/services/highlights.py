@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from app.services import tastes
 from app.services.profiles import PinnedProfiles
 from app.services.streams import StreamStarter
 from domain.highlights.explanation import explain
@@ -108,7 +109,8 @@ async def give_feedback(
 ) -> HighlightFeedbackRow:
     """Store an author's feedback in place of their previous one.
 
-    A correction is also sent to the stream's workflow if that runs, which then renders a new clip.
+    The tenant's taste learns from it in the same transaction. A correction is also sent to the
+    stream's workflow if that runs, which then renders a new clip.
 
     Args:
         database: holds highlights and feedback.
@@ -148,6 +150,7 @@ async def give_feedback(
             correction=correction,
             note=note,
         )
+        await tastes.learn(session, tenant_id=tenant_id, profile_id=row.profile_id)
     if correction is not None and stream is not None and stream.status not in TERMINAL:
         request = ClipCorrection(highlight_id=highlight_id, correction=correction)
         await starter.correct_clip(stream, request)

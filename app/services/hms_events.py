@@ -337,10 +337,12 @@ class StoredEvent:
         is_new: the event had not been stored before.
         session: whose workflow is to be signaled. None if there is nothing to do: the event has no
             effect, or was stored before and is processed or pending.
+        correlation_id: of the stream that the event is about; None if it is about none.
     """
 
     is_new: bool
     session: SessionRef | None = None
+    correlation_id: str | None = None
 
 
 class EventWriter:
@@ -411,14 +413,16 @@ class EventWriter:
 
     async def _store(self, event: NewEvent) -> StoredEvent:
         is_new = await self.write(event)
+        beam = _beam(event.effect)
+        correlation_id = None if beam is None else beam.key
         if not is_new or event.partition is None:
-            return StoredEvent(is_new=is_new)
+            return StoredEvent(is_new=is_new, correlation_id=correlation_id)
         session = SessionRef(
             tenant_id=event.tenant_id,
             connection_id=event.connection_id,
             partition=event.partition,
         )
-        return StoredEvent(is_new=True, session=session)
+        return StoredEvent(is_new=True, session=session, correlation_id=correlation_id)
 
     async def write(self, event: NewEvent) -> bool:
         """Write an event; return True if it is new, once that is committed.
@@ -513,8 +517,12 @@ def _partition(effect: Effect) -> str | None:
     return effect.partition if isinstance(effect, EndSession) else effect.beam.partition
 
 
+def _beam(effect: Effect) -> BeamRef | None:
+    return None if isinstance(effect, Ignore | EndSession) else effect.beam
+
+
 def _stream_id(effect: Effect, tenant_id: UUID, connection_id: UUID) -> UUID | None:
-    beam: BeamRef | None = None if isinstance(effect, Ignore | EndSession) else effect.beam
+    beam = _beam(effect)
     if beam is None:
         return None
     return beam_stream_id(tenant_id=tenant_id, connection_id=connection_id, key=beam.key)

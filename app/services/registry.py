@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from app.services.api_keys import KeyCache
 from app.services.clips import ClipService, MediaRetention
 from app.services.connections import ConnectionCache
+from app.services.deletions import StreamDeletion
+from app.services.export_batches import ExportBatchService
 from app.services.exports import ExportService
 from app.services.hms_events import EventDispatcher, EventProcessor, EventWriter
 from app.services.profiles import PinnedProfiles, TenantProfileStore
@@ -37,6 +39,8 @@ class ServiceRegistry:
     starter: StreamStarter
     creation: StreamCreation
     exports: ExportService
+    export_batches: ExportBatchService
+    deletions: StreamDeletion
     clips: ClipStore
     segments: SegmentStore
     clip_requests: ClipService

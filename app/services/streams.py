@@ -51,12 +51,8 @@ from domain.streams.status import TERMINAL, EndReason, StreamEnd, StreamProgress
 from domain.tenants.usage import PlanName
 from domain.text import Language
 from infra.db.engine import Database
-from infra.db.errors import RecordMissingError
 from infra.db.repositories import profiles, streams
 from infra.db.tables import Stream
-from infra.storage.clips import ClipStore
-from infra.storage.segment_index import StoredSegments
-from infra.storage.segments import SegmentStore
 from infra.temporal.client import (
     TemporalUnavailableError,
     keyword_attributes,
@@ -85,6 +81,7 @@ class NewStream:
     external_id: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     correlation_id: str | None = None
+    is_recording: bool = False
 
 
 class StreamCreation:
@@ -135,6 +132,7 @@ class StreamCreation:
             external_id=new.external_id,
             options=new.options,
             correlation_id=new.correlation_id,
+            is_recording=new.is_recording,
         )
 
 
@@ -150,6 +148,12 @@ async def close_orphan(database: Database, stream: Stream) -> Stream:
     async with database.session(stream.tenant_id) as session:
         found = await streams.get(session, tenant_id=stream.tenant_id, stream_id=stream.id)
     return found or stream
+
+
+def workflow_id_of(stream: Stream) -> str:
+    """Return the id of the workflow that analyzes a stream or recording."""
+    name = backfill_workflow_id if stream.is_recording else stream_workflow_id
+    return name(tenant_id=stream.tenant_id, stream_id=stream.id)
 
 
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
@@ -184,11 +188,14 @@ class StreamStarter:
         self._takes_titles = True
 
     async def start(self, stream: Stream) -> None:
-        """Start the workflow of a stream; one that has been started is left alone.
+        """Start the workflow of a stream or recording; one that has been started is left alone.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
         """
+        if stream.is_recording:
+            await self.backfill(stream, RecordingReady(url=stream.playlist_url))
+            return
         client = await self._client()
         request = await self._workflow_input(stream)
 
@@ -213,8 +220,11 @@ class StreamStarter:
                 rpc_timeout=_RPC_TIMEOUT,
             )
 
+        # Where a stream came from: the request, the job, or the beam of 100ms.
+        correlation = {"correlation_id": stream.correlation_id} if stream.correlation_id else {}
         try:
-            await self._listed(stream, request.name, start)
+            with structlog.contextvars.bound_contextvars(**correlation):
+                await self._listed(stream, request.name, start)
         except WorkflowAlreadyStartedError:
             _log.info("stream workflow had been started", stream_id=str(stream.id))
         except RPCError as error:
@@ -229,15 +239,15 @@ class StreamStarter:
         return await self._signal(stream, StreamWorkflow.stop, StopRequest(message=message))
 
     async def cancel(self, stream: Stream) -> None:
-        """Cancel a stream's workflow, its clips in the making and its stored media, if it runs.
+        """Cancel the workflow of a stream or recording, if it runs.
+
+        Its clips in the making and its stored media go with it.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
         """
         client = await self._client()
-        handle = client.get_workflow_handle(
-            stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id)
-        )
+        handle = client.get_workflow_handle(workflow_id_of(stream))
         try:
             await handle.cancel(rpc_timeout=_RPC_TIMEOUT)
         except RPCError as error:
@@ -364,8 +374,11 @@ class StreamStarter:
         """Return the running workflow's progress; None if it does not answer within a second.
 
         The workflow learns what `follow_stream` did when that returns; until then the activity's
-        last heartbeat has it.
+        last heartbeat has it. The row of a recording is written with each minute of media, so that
+        it is never asked for.
         """
+        if stream.is_recording:
+            return None
         try:
             client = await self._client()
             handle = client.get_workflow_handle(
@@ -480,9 +493,14 @@ async def start_or_withdraw(database: Database, starter: StreamStarter, stream: 
     try:
         await starter.start(stream)
     except TemporalUnavailableError:
-        async with database.session(stream.tenant_id) as session:
-            await streams.delete_unstarted(session, tenant_id=stream.tenant_id, stream_id=stream.id)
+        await withdraw(database, stream)
         raise
+
+
+async def withdraw(database: Database, stream: Stream) -> None:
+    """Delete a stream whose analysis could not be started; one that has begun stays."""
+    async with database.session(stream.tenant_id) as session:
+        await streams.delete_unstarted(session, tenant_id=stream.tenant_id, stream_id=stream.id)
 
 
 async def stop(
@@ -499,45 +517,12 @@ async def stop(
     """
     if stream.status in TERMINAL:
         return stream, StreamStatus(stream.status)
-    if await starter.stop(stream, message="stopped by the tenant"):
+    if stream.is_recording:
+        await starter.cancel(stream)
+    elif await starter.stop(stream, message="stopped by the tenant"):
         return stream, StreamStatus.ENDING
     closed = await close_orphan(database, stream)
     return closed, StreamStatus(closed.status)
-
-
-async def delete(
-    database: Database,
-    starter: StreamStarter,
-    clip_files: ClipStore,
-    segments: SegmentStore,
-    *,
-    tenant_id: UUID,
-    stream_id: UUID,
-) -> None:
-    """Cancel a stream and delete its rows, clip files and stored media. Usage records stay.
-
-    It can be retried after any failure: files are deleted while rows still name them.
-
-    Raises:
-        RecordMissingError: the tenant has no such stream.
-        TemporalUnavailableError: Temporal does not respond.
-    """
-    async with database.session(tenant_id) as session:
-        stream = await streams.get(session, tenant_id=tenant_id, stream_id=stream_id)
-        if stream is None:
-            raise RecordMissingError("stream", stream_id)
-        keys = await streams.clip_files(session, tenant_id=tenant_id, stream_id=stream_id)
-    if stream.status not in TERMINAL:
-        await starter.cancel(stream)
-    for key in keys:
-        await clip_files.delete(key)
-    async with database.session(tenant_id) as session:
-        left = await streams.delete_with_contents(session, tenant_id=tenant_id, stream_id=stream_id)
-    # Clips that became ready meanwhile; later ones find no row and delete their own files.
-    for key in left or ():
-        await clip_files.delete(key)
-    # A running workflow deletes the media too; here it is that of a stream that has ended.
-    await StoredSegments(segments, tenant_id=tenant_id, stream_id=stream_id).release(before=None)
 
 
 async def _following(

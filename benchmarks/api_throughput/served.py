@@ -14,8 +14,8 @@ from uuid import UUID
 from app.serve import build_app, serve
 from benchmarks.api_throughput.bare import create_bare_app
 from domain.tenants.usage import PLANS, Plan, PlanName
-from infra import telemetry
 from infra.settings import Settings
+from infra.telemetry import logs
 
 # Everything is counted, nothing is refused.
 _BOUNDLESS: Final = Plan(
@@ -27,6 +27,7 @@ _BOUNDLESS: Final = Plan(
     clips_per_day=1_000_000_000,
     concurrent_exports=1,
     renditions_per_export=1,
+    exports_per_batch=1,
 )
 
 
@@ -34,7 +35,7 @@ def main() -> None:
     """Serve until SIGINT."""
     kind, port, dsn, tenant = sys.argv[1:]
     settings = Settings()
-    telemetry.configure(settings, component="api")
+    logs.configure(settings, component="api")
     with patch.dict(PLANS, {PlanName.ENTERPRISE: _BOUNDLESS}):
         app = (
             build_app(settings) if kind == "ours" else create_bare_app(dsn, settings, UUID(tenant))

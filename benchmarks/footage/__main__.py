@@ -32,7 +32,7 @@ class FootageReport(BaseModel):
 
 def main() -> None:
     """Compare the product with loudness peaks and evenly spaced clips, by game."""
-    options, console = _options(), Console(width=110)
+    options, console = _options(), Console(width=140)
     try:
         films = find_films(
             options.films, read_manifest(), set(options.splits), open_sealed=options.open_sealed
@@ -53,6 +53,9 @@ def main() -> None:
         console.print(_table(group, [each for each in results if each.group == group]))
     console.print("- means of the films; baselines: their best parameters for each film, and as")
     console.print("  many clips as the product with the default profile and fill: best_of")
+    console.print(
+        "- start, end: median errors of the bounds of clips that hit a moment (IoU >= 0.3)"
+    )
     console.print(f"- {machine()}", highlight=False)
     if options.report is not None:
         report = FootageReport(machine=machine(), films=tuple(results))
@@ -66,7 +69,17 @@ def _table(group: str, results: Sequence[FilmResult]) -> Table:
     )
     shown = Table(title=title, box=box.SIMPLE, title_justify="left")
     shown.add_column("", no_wrap=True)
-    for heading in ("clips", "peak recall", "peak AP", "AP@0.5", "AP@0.7", "covered", "CPU"):
+    for heading in (
+        "clips",
+        "peak recall",
+        "peak AP",
+        "AP@0.5",
+        "AP@0.7",
+        "covered",
+        "start",
+        "end",
+        "CPU",
+    ):
         shown.add_column(heading, justify="right", no_wrap=True)
     for method in dict.fromkeys(name for result in results for name in result.methods):
         scores = [result.methods[method] for result in results if method in result.methods]
@@ -74,6 +87,8 @@ def _table(group: str, results: Sequence[FilmResult]) -> Table:
             method,
             f"{_mean(each.clips for each in scores):.1f}",
             *(f"{_mean(getattr(each, figure) for each in scores):.2f}" for figure in _FIGURES),
+            _seconds(each.start_error for each in scores),
+            _seconds(each.end_error for each in scores),
             _cpu(scores),
         )
     return shown
@@ -82,6 +97,11 @@ def _table(group: str, results: Sequence[FilmResult]) -> Table:
 def _mean(values: Iterable[float]) -> float:
     every = list(values)
     return sum(every) / len(every)
+
+
+def _seconds(values: Iterable[float | None]) -> str:
+    known = [each for each in values if each is not None]
+    return f"{_mean(known):.1f} s" if known else "-"
 
 
 def _cpu(scores: Sequence[Scores]) -> str:

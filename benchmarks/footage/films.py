@@ -10,10 +10,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.quality.ablation import ABLATIONS, without
-from benchmarks.quality.baselines import UNIFORM, Video, best
+from benchmarks.quality.baselines import DENSITIES, UNIFORM, Video, best
 from benchmarks.quality.measurements import Measurements, measure
 from benchmarks.quality.metrics import (
     Interval,
+    boundary_errors,
     detect,
     peak_average_precision,
     peak_recall,
@@ -48,10 +49,11 @@ class FilmFile(NamedTuple):
 
 
 class Scores(BaseModel):
-    """One method on one film; all but the counts are in [0, 1].
+    """One method on one film; all but the counts and the errors are in [0, 1].
 
     `covered` is the share of the film that the clips take, `cpu_share` the analysis' share of a
-    core at real-time pace, for the product only.
+    core at real-time pace, for the product only. `start_error` and `end_error` are the median
+    distances (s) of the bounds of clips from those of the moments that they hit.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -62,6 +64,8 @@ class Scores(BaseModel):
     peak_ap: float
     ap_50: float
     ap_70: float
+    start_error: float | None = None
+    end_error: float | None = None
     cpu_share: float | None = None
 
 
@@ -125,7 +129,7 @@ def try_film(film: FilmFile, catalog: ProfileCatalog, *, home: Path) -> FilmResu
     for name, left in _without(measured).items():
         methods[f"- without {name}"] = _product(measured, default, film.truth, signals=left)
     count = methods[f"product, {DEFAULT}, {FILLED}"].clips
-    for name in (LOUDNESS, UNIFORM):
+    for name in (LOUDNESS, *DENSITIES, UNIFORM):
         if name == UNIFORM or name in measured.curves:
             methods[name] = _baseline(name, measured, film.truth, count)
     return FilmResult(
@@ -175,6 +179,7 @@ def score_clips(
 ) -> Scores:
     """Compare clips with the truth of a film of `duration` seconds."""
     detected, peaks = detect(clips, _intervals(truth)), [moment.peak for moment in truth.moments]
+    errors = boundary_errors([(clips, _intervals(truth))])
     return Scores(
         clips=len(clips),
         covered=_covered(clips) / duration,
@@ -182,6 +187,8 @@ def score_clips(
         peak_ap=peak_average_precision(clips, peaks),
         ap_50=detected.ap_50,
         ap_70=detected.ap_70,
+        start_error=errors.start_median,
+        end_error=errors.end_median,
         cpu_share=cpu_share,
     )
 

@@ -44,8 +44,8 @@ from benchmarks.inbound.outage import measure_outage
 from benchmarks.inbound.processing import deliver_rest, reading
 from benchmarks.inbound.stage import Stage, send, stage
 from benchmarks.quality.report import machine
-from infra import telemetry
 from infra.settings import Settings
+from infra.telemetry import logs
 from infra.temporal.client import connect
 
 TARGET_RATE: Final = 1000.0
@@ -88,7 +88,7 @@ def main() -> None:
     if options.profile:
         _print_profile(options)
         return
-    telemetry.configure(Settings(log_level="warning"), component="benchmark")
+    logs.configure(Settings(log_level="warning"), component="benchmark")
     before = os.getloadavg()[0]
     with stage() as running, console.status("measuring"):
         told = [measure_outage(running, seconds=options.outage)] if options.outage else []

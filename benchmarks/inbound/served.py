@@ -17,8 +17,8 @@ from uuid import UUID
 from app.serve import build_app, serve
 from benchmarks.inbound.bare import create_bare_app
 from domain.tenants.usage import PLANS, Plan, PlanName
-from infra import telemetry
 from infra.settings import Settings
+from infra.telemetry import logs
 
 # Streams are counted, and none is refused.
 BOUNDLESS: Final = Plan(
@@ -30,6 +30,7 @@ BOUNDLESS: Final = Plan(
     clips_per_day=1_000_000_000,
     concurrent_exports=1,
     renditions_per_export=1,
+    exports_per_batch=1,
 )
 
 
@@ -37,7 +38,7 @@ def main() -> None:
     """Serve until SIGINT."""
     kind, port, dsn, tenant, *profile = sys.argv[1:]
     settings = Settings()
-    telemetry.configure(settings, component="api")
+    logs.configure(settings, component="api")
     with patch.dict(PLANS, {PlanName.ENTERPRISE: BOUNDLESS}):
         app = build_app(settings) if kind == "ours" else create_bare_app(dsn, UUID(tenant))
         if not profile:

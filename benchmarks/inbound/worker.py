@@ -18,8 +18,8 @@ from benchmarks.inbound.processing import opened
 from benchmarks.inbound.served import BOUNDLESS
 from domain import task_queues
 from domain.tenants.usage import PLANS, PlanName
-from infra import telemetry
 from infra.settings import Settings
+from infra.telemetry import logs
 from infra.temporal.client import connect
 from workflows.session import SessionWorkflow
 
@@ -51,6 +51,6 @@ async def work() -> None:
 
 
 if __name__ == "__main__":
-    telemetry.configure(Settings(), component="worker")
+    logs.configure(Settings(), component="worker")
     with patch.dict(PLANS, {PlanName.ENTERPRISE: BOUNDLESS}):
         asyncio.run(work())

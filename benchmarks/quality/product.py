@@ -38,13 +38,14 @@ class Findings(BaseModel):
     """What was found; `cpu_seconds` is the CPU time of detection and selection.
 
     `candidates` are all moments that the analyzer proposed, selected or not, with their combined
-    scores.
+    scores; `proposed` are the same as the analyzer described them.
     """
 
     model_config = ConfigDict(frozen=True)
 
     clips: tuple[Clip, ...]
     candidates: tuple[Interval, ...]
+    proposed: tuple[HighlightCandidate, ...]
     cpu_seconds: float
 
 
@@ -109,5 +110,6 @@ def follow(
             )
             for candidate in proposed.values()
         ),
+        proposed=tuple(proposed.values()),
         cpu_seconds=time.process_time() - began,
     )

@@ -77,10 +77,10 @@ class CountingStore:
         self.requests["DELETE"] += 1
         await self._store.delete(*keys)
 
-    async def delete_prefix(self, prefix: str) -> None:
+    async def delete_prefix(self, prefix: str) -> int:
         keys = await self.list(prefix)
         self.requests["DELETE"] += 1 + len(keys) // LISTED_AT_ONCE
-        await self._store.delete_prefix(prefix)
+        return await self._store.delete_prefix(prefix)
 
     async def sweep(self, *, older_than: float) -> None:
         await self._store.sweep(older_than=older_than)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from domain.media.segments import SegmentRef
 from domain.model import Model
+
+_LIVE: Final = timedelta(minutes=10)
+"""Longest time between a segment's own clock and its listing for which its stream is live."""
 
 
 class ClipStatus(StrEnum):
@@ -41,6 +45,22 @@ class ClipSpec(Model):
     def duration(self) -> float:
         """Seconds."""
         return self.end - self.start
+
+    @property
+    def live_peak(self) -> datetime | None:
+        """Wall clock of the peak of a live moment; None if it is not known.
+
+        Neither is it for a clip on demand or of a recording, whose media was not live when it was
+        stored.
+        """
+        if self.is_on_demand:
+            return None
+        for each in self.segments:
+            clock = each.program_date_time
+            if each.start <= self.peak < each.end and clock is not None:
+                is_live = each.published_at - clock < _LIVE
+                return clock + timedelta(seconds=self.peak - each.start) if is_live else None
+        return None
 
     @property
     def is_on_demand(self) -> bool:

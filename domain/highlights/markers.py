@@ -12,7 +12,6 @@ dimensions a known kind of moment raises.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -23,7 +22,7 @@ from domain.highlights.candidate import USUAL_IMPORTANCE, HighlightCandidate, Ma
 from domain.media.segments import TimedMetadata, Window
 from domain.model import Model
 from domain.profiles.model import GameProfile
-from domain.score import HighlightScore, Unit
+from domain.score import HighlightScore, Unit, shift_odds
 
 LONGEST_PAYLOAD: Final = 4096
 """Maximum length of a payload, in characters."""
@@ -177,9 +176,6 @@ KNOWN: Final = 0.5
 """Nats that a label known to the game adds to its most important dimension."""
 
 
-_SURE: Final = 1e-4
-
-
 def apply_marker(candidate: HighlightCandidate, profile: GameProfile) -> HighlightCandidate:
     """Return the candidate with tags and score adjusted to its marker by `profile`.
 
@@ -226,7 +222,7 @@ def _lifted(
     lift = KNOWN * mark.importance * less if known else 0.0
     heaviest = max(profile.weights.values())
     values = {
-        name: _shifted(
+        name: shift_odds(
             _between(getattr(without, name), value, less),
             TRUST * more * weight + lift * profile.weights[name] / heaviest,
         )
@@ -238,11 +234,3 @@ def _lifted(
 
 def _between(none: float, all_of_it: float, share: float) -> float:
     return none + share * (all_of_it - none)
-
-
-def _shifted(value: float, nats: float) -> float:
-    """Return a probability moved by `nats` (log odds); 0 and 1 are clamped first."""
-    if nats == 0.0:
-        return value
-    within = min(1.0 - _SURE, max(_SURE, value))
-    return round(1.0 / (1.0 + math.exp(-(math.log(within / (1.0 - within)) + nats))), 4)

@@ -27,14 +27,30 @@ UNKNOWN_PACE_DELAY: Final = 0.2
 """Seconds before the second request, while the segment interval is unknown."""
 
 
-_LEARNING_RATE: Final = 0.3
+_LEARNING_RATE: Final = 0.2
+
+
+_FASTER: Final = 0.75
+"""Share of the known interval below which a shorter one is a new pace, not jitter."""
+
+
+_LEAD: Final = 0.05
+"""Share of the interval by which a request comes before the next segment is expected."""
+
+
+_RETRY: Final = 0.125
+"""Share of the interval after which a playlist that has not changed is requested again."""
+
+
+_SHORT_LIST: Final = 3
+"""Segments in a playlist below which it is requested twice per segment: one late loses media."""
 
 
 def observe_interval(known: float | None, *, elapsed: float, segments: int) -> float:
     """Return the wall-clock seconds between new segments, given the latest observation.
 
-    A shorter interval is adopted at once, since polling late loses media; a longer one gradually
-    and at most twice as long, so that a stall does not count as an interval.
+    A much shorter interval is adopted at once, since polling late loses media. Others are averaged,
+    a longer one as at most twice as long, so that a stall does not count as an interval.
 
     Args:
         known: the interval so far; None if unknown.
@@ -42,32 +58,107 @@ def observe_interval(known: float | None, *, elapsed: float, segments: int) -> f
         segments: number of new segments, at least 1.
     """
     sample = elapsed / segments
-    if known is None or sample < known:
+    if known is None or sample < _FASTER * known:
         return sample
     return known + _LEARNING_RATE * (min(sample, 2 * known) - known)
 
 
 def poll_delay(
-    interval: float | None, *, target_duration: float, listed: int, idle: float
+    interval: float | None,
+    *,
+    target_duration: float,
+    listed: int,
+    idle: float,
+    uncertainty: float = 0.0,
 ) -> float:
     """Return the seconds to wait before the next request.
 
-    While the interval is unknown, the delay grows from `UNKNOWN_PACE_DELAY`. Then half the interval
-    between segments; while the playlist stands still, gradually more, but at most a quarter of the
-    time for which a segment stays listed. Never above half the target duration, the least that
-    RFC 8216, 6.3.4 asks of a client whose playlist has not changed.
+    While the interval is unknown, the delay grows from `UNKNOWN_PACE_DELAY`. Then the next request
+    comes shortly before the next segment is expected, and others follow at short distances until it
+    is there. This finds the moment of publication: a steady playlist is requested about 1.4 times
+    per segment. While the playlist stands still, the distances grow to at most a quarter of the
+    time for which a segment stays listed. They are never above half the target duration, the least
+    that RFC 8216, 6.3.4 asks of a client whose playlist has not changed.
 
     Args:
         interval: wall-clock seconds between new segments; None while unknown.
         target_duration: EXT-X-TARGETDURATION, in seconds.
         listed: number of segments in the playlist.
         idle: seconds since the playlist last changed, or was first read.
+        uncertainty: seconds for which the last change may have been there before it was found.
     """
     slowest = max(FASTEST, target_duration / 2)
     if interval is None:
         return min(max(UNKNOWN_PACE_DELAY, idle), slowest)
     patient = min(idle / 8, interval * listed / 4)
-    return min(max(interval / 2, patient, FASTEST), slowest)
+    if listed < _SHORT_LIST:
+        return min(max(interval / 2, patient, FASTEST), slowest)
+    lead = max(_LEAD * interval, min(uncertainty, interval) / 2)
+    expected = interval - lead - idle
+    if expected > 0:
+        return min(max(expected, FASTEST), max(FASTEST, target_duration))
+    return min(max(_RETRY * interval, patient, FASTEST), slowest)
+
+
+class PlaylistPace:
+    """How often one playlist changes, as observed. Times are seconds of one monotonic clock.
+
+    Args:
+        interval: seconds between new segments, if known from before.
+        now: when following begins.
+
+    Attributes:
+        interval: seconds of wall clock between new segments; None while unknown.
+        shortest_interval: seconds that they take at least, from the first change on.
+        idle_since: when the playlist last changed, or was first read; None before that.
+    """
+
+    def __init__(self, interval: float | None, *, now: float) -> None:
+        self.interval = interval
+        self.shortest_interval: float | None = None
+        self.idle_since: float | None = None
+        self._changed_at: float | None = None
+        self._read_before = False
+        self._requested_at = now
+        self._published_after = now
+
+    def note_read(self, *, now: float) -> None:
+        """Record that the playlist was read."""
+        if self.idle_since is None:
+            self.idle_since = now
+
+    def note_requested(self, *, at: float) -> None:
+        """Record when the request began that was answered last."""
+        self._requested_at = at
+
+    def note_new(self, segments: int, *, now: float) -> None:
+        """Record new segments in the answer to the current request."""
+        # It is not known when the segments appeared that were listed at the start: until the second
+        # change only the shortest possible interval is known.
+        if self._changed_at is not None:
+            self.interval = observe_interval(
+                self.interval, elapsed=now - self._changed_at, segments=segments
+            )
+        elif self._read_before and self.idle_since is not None:
+            self.shortest_interval = (now - self.idle_since) / segments
+        # The newest segment is one interval younger than the one before, and was not yet there
+        # when the last request began.
+        follows = self._published_after + (1 - _LEAD) * (self.interval or 0.0) * segments
+        self._published_after = max(self._requested_at, follows)
+        self._changed_at = now if self._read_before else None
+        self._read_before = True
+        self.idle_since = now
+
+    def delay(self, *, target_duration: float, listed: int, now: float) -> float:
+        """Return the seconds to wait before the next request; arguments as for `poll_delay`."""
+        since = now if self.idle_since is None else self.idle_since
+        return poll_delay(
+            self.interval,
+            target_duration=target_duration,
+            listed=listed,
+            idle=now - since,
+            uncertainty=since - self._published_after,
+        )
 
 
 LONGEST_SEGMENT: Final = 3600.0

@@ -108,6 +108,7 @@ class StreamProgress(Model):
 
     Attributes:
         position: media time (s) up to which segments are fetched.
+        duration: length (s) of a recording that is analyzed as a whole; None of a live stream.
         analyzed: media time (s) up to which media is analyzed.
         segments: number of stored segments.
         missed: number of segments recorded as gaps.
@@ -119,6 +120,7 @@ class StreamProgress(Model):
 
     status: StreamStatus = StreamStatus.STARTING
     position: float = 0.0
+    duration: float | None = None
     analyzed: float = 0.0
     segments: int = 0
     missed: int = 0
@@ -136,6 +138,7 @@ class StreamProgress(Model):
         *,
         status: StreamStatus | None = None,
         position: float | None = None,
+        duration: float | None = None,
         analyzed: float | None = None,
         segments: int | None = None,
         missed: int | None = None,
@@ -152,6 +155,7 @@ class StreamProgress(Model):
         return StreamProgress(
             status=self.status if status is None else status,
             position=self.position if position is None else position,
+            duration=self.duration if duration is None else duration,
             analyzed=self.analyzed if analyzed is None else analyzed,
             segments=self.segments if segments is None else segments,
             missed=self.missed if missed is None else missed,

@@ -22,6 +22,7 @@ class AuditTarget(StrEnum):
 
     KEY = "key"
     PROFILE_OVERRIDE = "profile_override"
+    PROFILE_TASTE = "profile_taste"
     CONNECTION = "connection"
     WEBHOOK_ENDPOINT = "webhook_endpoint"
     TENANT = "tenant"
@@ -36,6 +37,9 @@ class AuditAction(StrEnum):
     KEY_REVOKED = "key.revoked"
     OVERRIDE_PUT = "profile_override.put"
     OVERRIDE_DELETED = "profile_override.deleted"
+    TASTE_ENABLED = "profile_taste.enabled"
+    TASTE_DISABLED = "profile_taste.disabled"
+    TASTE_RESET = "profile_taste.reset"
     CONNECTION_CREATED = "connection.created"
     CONNECTION_UPDATED = "connection.updated"
     CONNECTION_ROTATED = "connection.rotated"

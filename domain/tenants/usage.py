@@ -40,6 +40,7 @@ class Plan(Model):
     clips_per_day: PositiveInt
     concurrent_exports: PositiveInt
     renditions_per_export: PositiveInt
+    exports_per_batch: PositiveInt
 
 
 PLANS: Final[Mapping[PlanName, Plan]] = {
@@ -54,6 +55,7 @@ PLANS: Final[Mapping[PlanName, Plan]] = {
             clips_per_day=20,
             concurrent_exports=1,
             renditions_per_export=5,
+            exports_per_batch=10,
         ),
         Plan(
             name=PlanName.STARTER,
@@ -64,6 +66,7 @@ PLANS: Final[Mapping[PlanName, Plan]] = {
             clips_per_day=200,
             concurrent_exports=5,
             renditions_per_export=20,
+            exports_per_batch=100,
         ),
         Plan(
             name=PlanName.PRO,
@@ -74,6 +77,7 @@ PLANS: Final[Mapping[PlanName, Plan]] = {
             clips_per_day=2_000,
             concurrent_exports=20,
             renditions_per_export=50,
+            exports_per_batch=500,
         ),
         Plan(
             name=PlanName.ENTERPRISE,
@@ -84,6 +88,7 @@ PLANS: Final[Mapping[PlanName, Plan]] = {
             clips_per_day=20_000,
             concurrent_exports=200,
             renditions_per_export=50,
+            exports_per_batch=1_000,
         ),
     )
 }
@@ -170,6 +175,19 @@ def require_export_quota(plan: Plan, unfinished: int) -> None:
         raise ExportQuotaExceededError(
             f"The plan `{plan.name}` allows {plan.concurrent_exports} exports at a time, and "
             f"{unfinished} are unfinished."
+        )
+
+
+def require_batch_quota(plan: Plan, exports: int) -> None:
+    """Raise if a batch may not have that many exports.
+
+    Raises:
+        ExportQuotaExceededError: the plan allows fewer.
+    """
+    if exports > plan.exports_per_batch:
+        raise ExportQuotaExceededError(
+            f"The plan `{plan.name}` allows {plan.exports_per_batch} exports in a batch; this has "
+            f"{exports}. Set `limit` to take the best, or a higher `min_score`."
         )
 
 

@@ -40,6 +40,7 @@ class EventType(StrEnum):
     CLIP_FAILED = "clip.failed"
     EXPORT_READY = "export.ready"
     EXPORT_FAILED = "export.failed"
+    EXPORT_BATCH_FINISHED = "export_batch.finished"
     USAGE_THRESHOLD = "usage.threshold"
     ENDPOINT_DISABLED = "endpoint.disabled"
     ENDPOINT_TEST = "endpoint.test"
@@ -56,6 +57,7 @@ MEANINGS: Final[Mapping[EventType, str]] = {
     EventType.CLIP_FAILED: "A clip could not be rendered; see `message`.",
     EventType.EXPORT_READY: "All renditions of an export can be downloaded.",
     EventType.EXPORT_FAILED: "A rendition of an export could not be made; see `message`.",
+    EventType.EXPORT_BATCH_FINISHED: "All exports of a batch have finished; see `status`.",
     EventType.USAGE_THRESHOLD: "Usage has reached a threshold of a budget.",
     EventType.ENDPOINT_DISABLED: "A webhook endpoint was disabled; see `reason`.",
     EventType.ENDPOINT_TEST: "A test that you requested. You cannot subscribe to it.",
@@ -169,6 +171,22 @@ class ExportPayload(Model):
     finished_at: datetime | None
 
 
+class ExportBatchPayload(Model):
+    """A batch of exports, in `export_batch.finished`.
+
+    `exports` is how many were asked for, `ready` and `failed` how many of them ended so. Read the
+    batch for its manifest and its ZIP file.
+    """
+
+    export_batch_id: UUID
+    status: ExportStatus
+    exports: int
+    ready: int
+    failed: int
+    message: str
+    finished_at: datetime | None
+
+
 class UsagePayload(Model):
     """A budget and the threshold that usage reached, in `usage.threshold`.
 
@@ -192,7 +210,13 @@ class EndpointPayload(Model):
 
 
 Payload = (
-    StreamPayload | HighlightPayload | ClipPayload | ExportPayload | UsagePayload | EndpointPayload
+    StreamPayload
+    | HighlightPayload
+    | ClipPayload
+    | ExportPayload
+    | ExportBatchPayload
+    | UsagePayload
+    | EndpointPayload
 )
 
 
@@ -207,6 +231,7 @@ PAYLOADS: Final[Mapping[EventType, type[Payload]]] = {
     EventType.CLIP_FAILED: ClipPayload,
     EventType.EXPORT_READY: ExportPayload,
     EventType.EXPORT_FAILED: ExportPayload,
+    EventType.EXPORT_BATCH_FINISHED: ExportBatchPayload,
     EventType.USAGE_THRESHOLD: UsagePayload,
     EventType.ENDPOINT_DISABLED: EndpointPayload,
     EventType.ENDPOINT_TEST: EndpointPayload,

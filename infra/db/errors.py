@@ -11,7 +11,7 @@ class RecordMissingError(LookupError):
     A retry does not help.
     """
 
-    def __init__(self, kind: str, identity: UUID) -> None:
+    def __init__(self, kind: str, identity: UUID | str) -> None:
         super().__init__(f"{kind} {identity} does not exist; it may have been deleted")
         self.kind = kind
         self.identity = identity

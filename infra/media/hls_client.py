@@ -13,22 +13,26 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 import zlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Hashable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.cookiejar import Cookie, CookieJar
+from http import HTTPStatus
+from http.cookies import Morsel
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
 
-import httpx
+import aiohttp
+from aiohttp.typedefs import LooseCookies
+from yarl import URL
 
 from domain.ingest.playlist import ByteRange, Resource
 from domain.model import Model
-from infra.ssrf import MAX_REDIRECTS, GuardedTransport, UrlGuard
+from infra.ssrf import MAX_REDIRECTS, GuardedConnector, UrlGuard, refuse_forbidden
 
 _WRITE_SIZE: Final = 1 << 20
 
@@ -49,6 +53,15 @@ _COOKIE_BYTES: Final = 4096
 
 
 _PAUSED_HOSTS: Final = 64
+
+
+_LONGEST_HEADER: Final = 1 << 15
+
+
+_MOST_HEADERS: Final = 256
+
+
+_NOWHERE: Final = URL()
 
 
 LONGEST_RETRY_AFTER: Final = 120.0
@@ -118,7 +131,7 @@ class HlsClient:
 
     def __init__(self, guard: UrlGuard, *, max_connections: int = 512) -> None:
         self.guard = guard
-        self._transport = GuardedTransport(
+        self._connector = GuardedConnector(
             guard, max_connections=max_connections, keepalive=_KEEPALIVE
         )
         self._sessions: OrderedDict[Hashable, HlsSession] = OrderedDict()
@@ -127,7 +140,7 @@ class HlsClient:
         """Return the session of an owner: a tenant's stream. The least recently used ones go."""
         session = self._sessions.get(owner)
         if session is None:
-            session = self._sessions[owner] = HlsSession(self.guard, self._transport)
+            session = self._sessions[owner] = HlsSession(self.guard, self._connector)
         self._sessions.move_to_end(owner)
         while len(self._sessions) > _SESSIONS:
             self._sessions.popitem(last=False)
@@ -135,7 +148,7 @@ class HlsClient:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._transport.aclose()
+        await self._connector.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -154,19 +167,25 @@ class HlsSession:
 
     Args:
         guard: which URLs may be requested.
-        transport: the connections, which outlive the session.
+        connector: the connections, which outlive the session.
     """
 
-    def __init__(self, guard: UrlGuard, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, guard: UrlGuard, connector: GuardedConnector) -> None:
         self.guard = guard
-        self._http = httpx.AsyncClient(
-            transport=_Shared(transport),
-            follow_redirects=True,
-            max_redirects=MAX_REDIRECTS,
+        self._http = aiohttp.ClientSession(
+            connector=connector,
+            connector_owner=False,
+            middlewares=(refuse_forbidden(guard),),
             headers={"User-Agent": "tldrtv-highlights/1"},
-            cookies=_BoundedJar(),
-            trust_env=False,
+            cookie_jar=_BoundedJar(unsafe=True, quote_cookie=False),
+            auto_decompress=False,
+            requote_redirect_url=False,
+            max_headers=_MOST_HEADERS,
+            max_line_size=_LONGEST_HEADER,
+            max_field_size=_LONGEST_HEADER,
         )
+        # aiohttp complains of a session that is dropped while its connector is open.
+        weakref.finalize(self, self._http.detach).atexit = False
         self._paused_until: dict[str, float] = {}
 
     async def playlist(
@@ -193,7 +212,7 @@ class HlsSession:
         """
         headers = {"Accept-Encoding": "gzip", **validators.headers()}
         async with self._get(url, headers, seconds, idle) as response:
-            if response.status_code == httpx.codes.NOT_MODIFIED:
+            if response.status == HTTPStatus.NOT_MODIFIED:
                 return PlaylistAnswer(text=None, url=str(response.url), validators=validators)
             body = b"".join([chunk async for chunk in _body(response, max_bytes)])
             return PlaylistAnswer(
@@ -242,37 +261,41 @@ class HlsSession:
     @asynccontextmanager
     async def _get(
         self, url: str, headers: Mapping[str, str], seconds: float, idle: float | None
-    ) -> AsyncIterator[httpx.Response]:
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         silence = min(seconds if idle is None else idle, seconds)
         await self._wait_out_pause(url)
+        limits = aiohttp.ClientTimeout(connect=silence, sock_connect=silence, sock_read=silence)
         try:
             async with (
                 asyncio.timeout(seconds),
-                self._http.stream("GET", url, headers=headers, timeout=silence) as response,
+                self._http.get(
+                    _unchanged(url),
+                    headers=headers,
+                    timeout=limits,
+                    max_redirects=MAX_REDIRECTS + 1,  # aiohttp refuses the last one
+                ) as response,
             ):
                 self._check_status(response)
                 yield response
-        except httpx.TimeoutException:
+        except aiohttp.ServerTimeoutError:
             raise UnreachableError(f"no data within {silence:g} s") from None
         except TimeoutError:
             raise UnreachableError(f"no complete answer within {seconds:g} s") from None
-        except httpx.TooManyRedirects:
-            raise UnreachableError(f"more than {MAX_REDIRECTS} redirects") from None
-        except (httpx.InvalidURL, UnicodeError):  # the latter of a name that IDNA refuses
-            raise UnreachableError("the URL is malformed") from None
-        except httpx.HTTPError as error:
+        except aiohttp.ClientError as error:
+            if isinstance(error, aiohttp.NonHttpUrlClientError):  # before any middleware
+                self.guard.check(str(error.args[0]))
             raise UnreachableError(_failure(error)) from error
 
-    def _check_status(self, response: httpx.Response) -> None:
-        status = response.status_code
-        if status in {httpx.codes.NOT_FOUND, httpx.codes.GONE}:
+    def _check_status(self, response: aiohttp.ClientResponse) -> None:
+        status = response.status
+        if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
             raise NotFoundError(f"the origin answers {status}")
-        if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             wait = _retry_after(response.headers)
-            if status == httpx.codes.TOO_MANY_REQUESTS and wait is not None:
-                self._pause(_authority(response.url), wait)
+            if status == HTTPStatus.TOO_MANY_REQUESTS and wait is not None:
+                self._pause(response.url.raw_authority, wait)
             raise UnreachableError(f"the origin answers {status}", retry_after=wait)
-        if status >= httpx.codes.BAD_REQUEST:
+        if status >= HTTPStatus.BAD_REQUEST:
             raise RefusedError(f"the origin answers {status}")
 
     def _pause(self, authority: str, seconds: float) -> None:
@@ -282,56 +305,54 @@ class HlsSession:
             self._paused_until.pop(next(iter(self._paused_until)))
 
     async def _wait_out_pause(self, url: str) -> None:
-        await asyncio.sleep(self._paused_until.get(_authority(url), 0.0) - time.monotonic())
+        if self._paused_until:  # parsing a URL costs more than sending a small request
+            authority = _unchanged(url).raw_authority
+            await asyncio.sleep(self._paused_until.get(authority, 0.0) - time.monotonic())
 
 
-class _Shared(httpx.AsyncBaseTransport):
-    """A transport that several clients use and none of them closes."""
-
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self._transport = transport
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request."""
-        return await self._transport.handle_async_request(request)
-
-
-class _BoundedJar(CookieJar):
+class _BoundedJar(aiohttp.CookieJar):
     """The cookies of one stream; an origin that sets ever new ones does not fill our memory."""
 
-    def set_cookie(self, cookie: Cookie) -> None:
-        """Keep a cookie, if it is small and there is room."""
-        if len(cookie.name) + len(cookie.value or "") > _COOKIE_BYTES:
-            return
-        super().set_cookie(cookie)
-        if len(self) > _COOKIES:
-            self.clear(cookie.domain, cookie.path, cookie.name)
+    def update_cookies(self, cookies: LooseCookies, response_url: URL = _NOWHERE) -> None:
+        """Keep cookies that are small, while there is room."""
+        pairs = cookies.items() if isinstance(cookies, Mapping) else cookies
+        for name, cookie in pairs:
+            value = cookie.value if isinstance(cookie, Morsel) else str(cookie)
+            known = any(kept.key == name for kept in self)
+            if len(name) + len(value) <= _COOKIE_BYTES and (known or len(self) < _COOKIES):
+                super().update_cookies({name: cookie}, response_url)
 
 
-def _authority(url: str | httpx.URL) -> str:
-    """Return host and port of a URL; empty when it is malformed."""
+def _unchanged(url: str) -> URL:
+    """Return a URL as it was written: a signature may cover each of its characters.
+
+    Raises:
+        UnreachableError: it is malformed.
+    """
     try:
-        return httpx.URL(url).netloc.decode()
-    except (httpx.InvalidURL, UnicodeError):
-        return ""
+        return URL(url, encoded=url.isascii() and " " not in url)
+    except (ValueError, UnicodeError):  # the latter of a name that IDNA refuses
+        raise UnreachableError("the URL is malformed") from None
 
 
-def _failure(error: httpx.HTTPError) -> str:
+def _failure(error: aiohttp.ClientError) -> str:
     """Say what went wrong, in words for a tenant."""
     match error:
-        case httpx.ConnectError() if "cannot be resolved" in str(error):
+        case aiohttp.ClientConnectorDNSError():
             return "its host name cannot be resolved"
-        case httpx.ConnectError() if "certificate" in str(error).lower():
+        case aiohttp.ClientConnectorCertificateError():
             return "its TLS certificate is not valid"
-        case httpx.ConnectError():
+        case aiohttp.ClientConnectorError():
             return "no connection to its host"
-        case httpx.UnsupportedProtocol():
-            return "the URL or a redirect is neither http nor https"
+        case aiohttp.TooManyRedirects():
+            return f"more than {MAX_REDIRECTS} redirects"
+        case aiohttp.InvalidURL():
+            return "the URL is malformed"
         case _:
             return "the connection broke before the answer was complete"
 
 
-def _retry_after(headers: httpx.Headers) -> float | None:
+def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that an origin asks to wait, as seconds or as a date; bounded."""
     value = headers.get("Retry-After", "").strip()
     if value.isdecimal():
@@ -361,10 +382,10 @@ def _range(resource: Resource) -> dict[str, str]:
 
 
 async def _part(
-    response: httpx.Response, part: ByteRange | None, max_bytes: int
+    response: aiohttp.ClientResponse, part: ByteRange | None, max_bytes: int
 ) -> AsyncIterator[bytes]:
     """Yield a body of which only `part` was asked for."""
-    if part is not None and response.status_code != httpx.codes.PARTIAL_CONTENT:
+    if part is not None and response.status != HTTPStatus.PARTIAL_CONTENT:
         raise RefusedError("the origin does not serve byte ranges")
     size = 0
     async for chunk in _body(response, max_bytes):
@@ -374,7 +395,7 @@ async def _part(
         raise UnreachableError(f"the origin sent {size} of {part.length} bytes")
 
 
-async def _body(response: httpx.Response, max_bytes: int) -> AsyncIterator[bytes]:
+async def _body(response: aiohttp.ClientResponse, max_bytes: int) -> AsyncIterator[bytes]:
     """Yield the decoded body in chunks of bounded size, at most `max_bytes` in all."""
     declared = response.headers.get("Content-Length", "")
     if declared.isdigit() and int(declared) > max_bytes:
@@ -389,18 +410,18 @@ async def _body(response: httpx.Response, max_bytes: int) -> AsyncIterator[bytes
         yield chunk
 
 
-async def _raw(response: httpx.Response) -> AsyncIterator[bytes]:
-    async for chunk in response.aiter_raw():
+async def _raw(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    async for chunk in response.content.iter_any():
         yield chunk
 
 
-async def _inflated(response: httpx.Response, encoding: str) -> AsyncIterator[bytes]:
-    """Decompress a little at a time: httpx itself would inflate a whole chunk at once."""
+async def _inflated(response: aiohttp.ClientResponse, encoding: str) -> AsyncIterator[bytes]:
+    """Decompress a little at a time: aiohttp itself would inflate a whole chunk at once."""
     if encoding not in {"gzip", "x-gzip", "deflate"}:
         raise UnreachableError(f"the origin sends content encoding {encoding[:20]!r}")
     decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
     try:
-        async for chunk in response.aiter_raw():
+        async for chunk in response.content.iter_any():
             rest = chunk
             while rest:
                 yield decoder.decompress(rest, _INFLATE_SIZE)
@@ -413,7 +434,7 @@ async def _inflated(response: httpx.Response, encoding: str) -> AsyncIterator[by
         raise UnreachableError("the compressed answer is cut off")
 
 
-def _validators(headers: httpx.Headers) -> Validators:
+def _validators(headers: Mapping[str, str]) -> Validators:
     """Keep the validators that can be relied on.
 
     A modification time of the second in which the answer was made cannot be (RFC 9110, 8.8.2.2):

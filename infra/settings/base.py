@@ -155,6 +155,36 @@ def _long_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
+_KEY_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def parse_payload_keys(text: str) -> dict[str, str]:
+    """Return keys by id, in order, from `id:secret,id:secret`.
+
+    Raises:
+        ValueError: the text has another form, repeats an id, or a secret is too short.
+    """
+    keys: dict[str, str] = {}
+    for number, part in enumerate(text.split(","), start=1):
+        key_id, colon, secret = part.strip().partition(":")
+        if not colon or not _KEY_ID.fullmatch(key_id):
+            raise ValueError("must be keys such as 2026-11:SECRET, separated by commas")
+        if key_id in keys:
+            raise ValueError(f"must have different ids; that of key {number} is used before it")
+        if len(secret.encode()) < _MINIMUM_SECRET:
+            raise ValueError(
+                f"must have secrets of {_MINIMUM_SECRET} bytes or more, and that of key {number} "
+                "is shorter; make one by `openssl rand -hex 32`"
+            )
+        keys[key_id] = secret
+    return keys
+
+
+def _payload_keys(keys: SecretStr) -> SecretStr:
+    register(*parse_payload_keys(keys.get_secret_value()).values())
+    return keys
+
+
 def _rsa_private_key(key: SecretStr) -> SecretStr:
     read_rsa_key(key.get_secret_value())
     return key
@@ -200,6 +230,7 @@ AmqpUrl = Annotated[SecretStr, AfterValidator(_amqp_url)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Origin = Annotated[str, AfterValidator(_origin)]
 HostPort = Annotated[str, AfterValidator(_host_and_port)]
+PayloadKeys = Annotated[SecretStr, AfterValidator(_payload_keys)]
 LongSecret = Annotated[SecretStr, AfterValidator(_long_secret)]
 ReadableFile = Annotated[Path, AfterValidator(_readable_file)]
 Program = Annotated[Path, AfterValidator(_program)]

@@ -26,6 +26,7 @@ from infra.settings.base import (
     HttpUrl,
     LongSecret,
     Origin,
+    PayloadKeys,
     PostgresqlUrl,
     Program,
     ReadableFile,
@@ -33,6 +34,7 @@ from infra.settings.base import (
     RsaPrivateKey,
     SettingsSection,
     StoreLocation,
+    parse_payload_keys,
 )
 from infra.storage.s3 import S3Encryption
 
@@ -327,7 +329,14 @@ class TelemetrySettings(SettingsSection):
     otel_endpoint: HttpUrl | None = Field(
         default=None,
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
-        description="OTLP/HTTP collector that receives traces; none by default.",
+        description="OTLP/HTTP collector that receives traces; none by default. The other "
+        "`OTEL_*` variables of the SDK apply too, such as `OTEL_EXPORTER_OTLP_HEADERS` and "
+        "`OTEL_TRACES_SAMPLER`.",
+    )
+    metrics_address: HostPort | None = Field(
+        default=None,
+        description="`host:port` where worker and API serve their Prometheus metrics. In "
+        "`highlights dev` the API has the next port. None by default.",
     )
 
 
@@ -376,6 +385,27 @@ class TemporalSettings(SettingsSection):
         validation_alias="TEMPORAL_TLS_SERVER_NAME",
         description="Name to expect in the server's certificate.",
     )
+    temporal_keys: PayloadKeys | None = Field(
+        default=None,
+        description="Keys that encrypt what Temporal stores, as `id:secret` (32 bytes or more), "
+        "separated by commas. The first encrypts, all decrypt. All processes must share them; "
+        "without keys nothing is encrypted (`docs/deploy.md`).",
+    )
+    codec_address: HostPort = Field(
+        default="127.0.0.1:8234",
+        description="`host:port` where `highlights codec-server` listens.",
+    )
+    codec_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_parts)] = Field(
+        default=("http://localhost:8233", "http://127.0.0.1:8233", "https://cloud.temporal.io"),
+        description="Origins of the Temporal UIs that may use the codec server from a browser, "
+        "separated by commas.",
+    )
+    codec_token: LongSecret | None = Field(
+        default=None,
+        description="Token (32 bytes or more) that requests to the codec server must have, as "
+        "`Authorization: Bearer TOKEN`. Required if it listens on another address than the "
+        "machine's own.",
+    )
     temporal_binary_path: Program | None = Field(
         default=None,
         description="Temporal CLI to run as the embedded server; by default that of the locked "
@@ -389,5 +419,11 @@ class TemporalSettings(SettingsSection):
     )
     temporal_metrics_address: HostPort | None = Field(
         default=None,
-        description="`host:port` where worker and API serve the Temporal SDK's Prometheus metrics.",
+        description="`host:port` where worker and API serve the Temporal SDK's Prometheus metrics. "
+        "In `highlights dev` only the worker does.",
     )
+
+    def payload_keys(self) -> dict[str, str]:
+        """The keys that encrypt what Temporal stores, by id, the current one first."""
+        keys = self.temporal_keys
+        return parse_payload_keys(keys.get_secret_value()) if keys is not None else {}

@@ -33,6 +33,9 @@ class ClipStore(Protocol):
     async def delete(self, key: str) -> None:
         """Remove `key`; what is not there needs no removing."""
 
+    async def delete_prefix(self, prefix: str) -> int:
+        """Remove everything whose key begins with `prefix`, a directory; return how many files."""
+
     async def locate(self, key: str, *, expires: int, head: bool = False) -> Path | str:
         """Return where clients read `key`: a file to serve, or a URL to redirect them to.
 
@@ -85,6 +88,10 @@ class LocalClipStore:
         """Remove `key`; what is not there needs no removing."""
         await asyncio.to_thread(self.path(key).unlink, missing_ok=True)
 
+    async def delete_prefix(self, prefix: str) -> int:
+        """Remove a directory with all files in it; return how many there were."""
+        return await asyncio.to_thread(self._delete_below, self.path(prefix))
+
     async def locate(self, key: str, *, expires: int, head: bool = False) -> Path | str:  # noqa: ARG002
         """Return the file of `key`, whether or not it exists.
 
@@ -106,6 +113,14 @@ class LocalClipStore:
         for file in abandoned:
             file.unlink(missing_ok=True)
         return len(abandoned)
+
+    @staticmethod
+    def _delete_below(directory: Path) -> int:
+        files = [each for each in directory.rglob("*") if each.is_file()]
+        for file in files:
+            file.unlink(missing_ok=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        return len(files)
 
     def _put(self, target: Path, source: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -164,6 +179,12 @@ class S3ClipStore:
     async def delete(self, key: str) -> None:
         """Remove `key`; what is not there needs no removing."""
         await self._bucket.delete([_checked(key)])
+
+    async def delete_prefix(self, prefix: str) -> int:
+        """Remove all objects whose keys begin with `prefix`; return how many there were."""
+        names = await self._bucket.list(_checked(prefix))
+        await self._bucket.delete(names)
+        return len(names)
 
     async def locate(self, key: str, *, expires: int, head: bool = False) -> Path | str:
         """Return a signed URL of `key`."""

@@ -12,14 +12,18 @@ import base64
 import os
 import re
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 from urllib.parse import urlencode, urlsplit
+
+from infra.telemetry.metrics import STORE_SECONDS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -239,12 +243,44 @@ def _new_client() -> S3Client:
                 s3={"addressing_style": "auto" if is_aws else "path"},
             ),
         )
+        _measure(client)
     except ValueError as error:
         raise S3Error(
             f"The client of S3 cannot be made: {_sentence(error)}",
             "Check AWS_ENDPOINT_URL_S3 (a URL such as https://s3.example.com) and AWS_REGION.",
         ) from error
     return client
+
+
+_BEGAN: Final = "highlights_began"
+
+
+def _measure(client: S3Client) -> None:
+    """Measure every request of a client, as its caller sees it: with the library's retries."""
+
+    def begin(context: dict[str, Any], **_: object) -> None:
+        context[_BEGAN] = time.perf_counter()
+
+    def observe(context: dict[str, Any], operation: str, outcome: str) -> None:
+        seconds = time.perf_counter() - context.get(_BEGAN, time.perf_counter())
+        STORE_SECONDS.labels(operation, outcome).observe(seconds)
+
+    def answered(
+        http_response: Any,  # noqa: ANN401 botocore's
+        model: Any,  # noqa: ANN401
+        context: dict[str, Any],
+        **_: object,
+    ) -> None:
+        status = http_response.status_code
+        is_refused = status >= HTTPStatus.BAD_REQUEST and status != HTTPStatus.NOT_FOUND
+        observe(context, model.name, "refused" if is_refused else "done")
+
+    def failed(context: dict[str, Any], event_name: str, **_: object) -> None:
+        observe(context, event_name.rpartition(".")[2], "unreachable")
+
+    client.meta.events.register("before-call.s3", begin)
+    client.meta.events.register("after-call.s3", answered)
+    client.meta.events.register("after-call-error.s3", failed)
 
 
 _MULTIPART_FROM: Final = 64 << 20

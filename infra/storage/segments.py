@@ -110,8 +110,8 @@ class SegmentStore(Protocol):
     async def delete(self, *keys: str) -> None:
         """Delete keys; deleting what is not there is no error."""
 
-    async def delete_prefix(self, prefix: str) -> None:
-        """Delete every key that starts with `prefix`."""
+    async def delete_prefix(self, prefix: str) -> int:
+        """Delete every key that starts with `prefix`; return how many there were."""
 
     async def sweep(self, *, older_than: float) -> None:
         """Delete scratch files that have not been written for `older_than` seconds."""
@@ -195,9 +195,15 @@ class LocalSegmentStore:
         """Delete keys; deleting what is not there is no error."""
         await asyncio.to_thread(self._delete, keys)
 
-    async def delete_prefix(self, prefix: str) -> None:
+    async def delete_prefix(self, prefix: str) -> int:
         """Delete every key that starts with `prefix`, and directories left empty by that."""
-        await asyncio.to_thread(lambda: self._delete(self._list(prefix)))
+
+        def delete() -> int:
+            keys = self._list(prefix)
+            self._delete(keys)
+            return len(keys)
+
+        return await asyncio.to_thread(delete)
 
     async def sweep(self, *, older_than: float) -> None:
         """Delete scratch files not written for `older_than` seconds: a killed writer's."""
@@ -346,9 +352,11 @@ class S3SegmentStore:
         """Delete keys; deleting what is not there is no error."""
         await self._delete([_checked(key) for key in keys])
 
-    async def delete_prefix(self, prefix: str) -> None:
-        """Delete every key that starts with `prefix`."""
-        await self._delete(await self._bucket.list(prefix))
+    async def delete_prefix(self, prefix: str) -> int:
+        """Delete every key that starts with `prefix`; return how many there were."""
+        keys = await self._bucket.list(prefix)
+        await self._delete(keys)
+        return len(keys)
 
     async def sweep(self, *, older_than: float) -> None:
         """Do nothing: the cache deletes the files of a killed process."""

@@ -99,6 +99,11 @@ def export_path(export_id: UUID, number: int, file: ExportFile) -> str:
     return f"/v1/exports/{export_id}/renditions/{number}/{file}"
 
 
+def batch_zip_path(batch_id: UUID) -> str:
+    """Return the path of the ZIP file with all files of a batch of exports."""
+    return f"/v1/export-batches/{batch_id}/files.zip"
+
+
 class ClipLinks:
     """Makes URLs that let anyone read a clip's file for a while.
 

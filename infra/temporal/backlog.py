@@ -16,6 +16,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from domain import task_queues
+from infra.telemetry.metrics import QUEUE_BACKLOG
 
 METRIC_NAMESPACE: Final = "Highlights"
 BACKLOG_METRIC: Final = "task_queue_backlog"
@@ -38,6 +39,7 @@ async def log_backlogs(client: Client, queues: Sequence[str], *, interval: float
             except RPCError as error:
                 _log.warning("backlog_unknown", task_queue=queue, error=error.message)
                 continue
+            QUEUE_BACKLOG.labels(queue).set(backlog)
             _log.info(
                 "task_queue_backlog",
                 task_queue=queue,

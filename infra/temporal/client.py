@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ from temporalio.client import (
 )
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.converter import DefaultFailureConverter, PayloadConverter
+from temporalio.converter import DataConverter, DefaultFailureConverter, PayloadConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
@@ -33,7 +33,8 @@ from domain.streams.reconciliation import ExecutionState
 from infra.errors import NotConfiguredError, SetupError, StartFailedError
 from infra.redaction import redact
 from infra.settings import Settings
-from infra.telemetry import temporal_interceptors
+from infra.telemetry.temporal import temporal_interceptors, temporal_runtime
+from infra.temporal.codec import PayloadEncryption
 
 _log = structlog.get_logger(__name__)
 
@@ -41,6 +42,11 @@ CONNECT_TIMEOUT: Final = timedelta(seconds=10)
 
 REFUSALS: Final = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.OUT_OF_RANGE})
 """Answers of the workflow service after which a retry does not help."""
+
+
+SDK_SETTLES: Final = 0.2
+"""Seconds in which the SDK's threads leave Python after the last answer: one that is still in it
+when the interpreter ends aborts the process (temporalio/sdk-python issue 300). Commands wait."""
 
 
 class RedactingFailureConverter(DefaultFailureConverter):
@@ -51,16 +57,51 @@ class RedactingFailureConverter(DefaultFailureConverter):
     ) -> None:
         """Write an exception."""
         super().to_failure(exception, payload_converter, failure)
-        each: Failure | None = failure
-        while each is not None:
+        for each in _causes(failure):
             each.message = redact(each.message)
             each.stack_trace = redact(each.stack_trace)
-            each = each.cause if each.HasField("cause") else None
 
 
-DATA_CONVERTER: Final = replace(
-    pydantic_data_converter, failure_converter_class=RedactingFailureConverter
-)
+_ENCODED: Final = "Encoded failure"  # what other SDKs write, and the Temporal UI looks for
+
+
+class EncodingFailureConverter(RedactingFailureConverter):
+    """Moves messages and tracebacks into payloads as well, so that they are encrypted.
+
+    The SDK's own `encode_common_attributes` moves them before they are redacted, and leaves those
+    of causes in plain text if a failure is passed on.
+    """
+
+    def to_failure(
+        self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
+    ) -> None:
+        """Write an exception."""
+        super().to_failure(exception, payload_converter, failure)
+        for each in _causes(failure):
+            if each.message != _ENCODED:
+                text = {"message": each.message, "stack_trace": each.stack_trace}
+                each.encoded_attributes.CopyFrom(payload_converter.to_payloads([text])[0])
+                each.message, each.stack_trace = _ENCODED, ""
+
+
+def _causes(failure: Failure) -> Iterator[Failure]:
+    """Return a failure and its causes, the outermost first."""
+    yield failure
+    while failure.HasField("cause"):
+        failure = failure.cause
+        yield failure
+
+
+def data_converter(settings: Settings) -> DataConverter:
+    """Return how values become payloads: pydantic's JSON, encrypted if there are keys."""
+    keys = settings.payload_keys()
+    if not keys:
+        return replace(pydantic_data_converter, failure_converter_class=RedactingFailureConverter)
+    return replace(
+        pydantic_data_converter,
+        failure_converter_class=EncodingFailureConverter,
+        payload_codec=PayloadEncryption(keys),
+    )
 
 
 async def connect(
@@ -95,7 +136,7 @@ async def connect(
                 namespace=settings.temporal_namespace,
                 api_key=_api_key(settings),
                 tls=_tls(settings),
-                data_converter=DATA_CONVERTER,
+                data_converter=data_converter(settings),
                 interceptors=interceptors,
                 runtime=runtime,
                 keep_alive_config=KeepAliveConfig(),
@@ -194,6 +235,11 @@ class TemporalConnection:
                     self._client = await connect(
                         self._settings,
                         interceptors=temporal_interceptors(self._settings),
+                        runtime=(
+                            temporal_runtime(self._settings)
+                            if self._settings.temporal_metrics_address
+                            else None
+                        ),
                         patience=_LAZY_CONNECT_TIMEOUT,
                     )
                 except SetupError as error:

@@ -19,7 +19,7 @@ from domain.exports.models import (
 from domain.highlights.candidate import Evidence, HighlightCandidate
 from domain.highlights.selection import Decision, DecisionStatus, Reason, Tier
 from domain.hms.admission import Checks
-from domain.ids import clip_id, highlight_id
+from domain.ids import batch_export_id, clip_id, highlight_id
 from domain.profiles.model import GameProfile
 from domain.score import DIMENSIONS, HighlightScore
 from domain.streams.messages import ClipRecord
@@ -196,6 +196,37 @@ async def new_export(
         await exports.create(session, spec)
         await exports.record_export(session, record)
     return spec.id
+
+
+async def new_export_batch(
+    database: Database, tenant_id: UUID, stream_id: UUID, *, exports_in_it: int = 1
+) -> UUID:
+    """A batch of queued exports, which nothing makes."""
+    batch_id = uuid4()
+    async with database.session(tenant_id) as session:
+        await exports.create_batch(
+            session, tenant_id=tenant_id, batch_id=batch_id, request={}, exports=exports_in_it
+        )
+        for number in range(1, exports_in_it + 1):
+            spec = ExportSpec(
+                id=batch_export_id(batch=batch_id, number=number),
+                tenant_id=tenant_id,
+                source=ExportSource(stream_id=stream_id, start=10.0, end=14.0),
+                renditions=(RenditionSpec(format=RenditionFormat.MP4),),
+            )
+            await exports.create(session, spec, batch_id=batch_id, batch_number=number)
+    return batch_id
+
+
+async def new_deletion(database: Database, tenant_id: UUID) -> UUID:
+    """The deletion of a stream whose rows are deleted."""
+    stream_id = await new_stream(database, tenant_id)
+    async with database.session(tenant_id) as session:
+        row = await streams.request_deletion(
+            session, tenant_id=tenant_id, stream_id=stream_id, reason=""
+        )
+        await streams.delete_rows(session, tenant_id=tenant_id, stream_id=stream_id)
+    return row.id
 
 
 async def new_connection(

@@ -73,12 +73,19 @@ class BackfillLedger:
         if survey.problem is not None:
             self._settle([GapOutcome.lost(gap, survey.problem.message) for gap in stream.gaps])
         if stream.missed_altogether:
-            self._progress = self._progress.replace(status=StreamStatus.ENDING)
+            self._progress = self._progress.replace(
+                status=StreamStatus.ENDING, duration=plan.duration or None
+            )
 
     @property
     def ranges(self) -> tuple[RecordingRange, ...]:
         """Ranges to fetch."""
         return self._survey.plan.ranges
+
+    @property
+    def is_whole_stream(self) -> bool:
+        """True if nothing of the stream was ever stored, so that its row shows our progress."""
+        return self._stream.missed_altogether
 
     @property
     def rendering(self) -> tuple[UUID, ...]:

@@ -222,8 +222,12 @@ class RecordingRange(Model):
 
 
 class BackfillPlan(Model):
-    """Ranges to fetch, in order of media time, and the gaps that the recording cannot fill."""
+    """Ranges to fetch, in order of media time, and the gaps that the recording cannot fill.
 
+    `duration` is the length (s) of a stream of which only the recording exists; otherwise 0.
+    """
+
+    duration: NonNegativeFloat = 0.0
     ranges: tuple[RecordingRange, ...] = ()
     lost: tuple[GapOutcome, ...] = ()
 
@@ -245,7 +249,10 @@ def plan_whole(recording: MediaPlaylist) -> BackfillPlan:
     if last < 0:
         return BackfillPlan()
     pieces = _pieces(starts, 0, last, offset=0.0, number=0)
-    return BackfillPlan(ranges=(RecordingRange(joined_by=JoinedBy.WHOLE, pieces=pieces),))
+    return BackfillPlan(
+        duration=starts[last + 1],
+        ranges=(RecordingRange(joined_by=JoinedBy.WHOLE, pieces=pieces),),
+    )
 
 
 def plan_backfill(

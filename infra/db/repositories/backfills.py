@@ -128,6 +128,7 @@ def _progress(row: Stream) -> StreamProgress:
     return StreamProgress(
         status=StreamStatus(row.status),
         position=row.position,
+        duration=row.duration,
         analyzed=row.analyzed,
         segments=row.segments,
         missed=row.missed,

@@ -14,6 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from domain.analysis.screen import MatchState
 from domain.clips.models import ClipStatus
+from domain.exports.batches import BatchCounts
 from domain.exports.models import ExportSpec, ExportStatus, RenderedRendition
 from domain.highlights.explanation import headline
 from domain.highlights.selection import DecisionStatus, Tier
@@ -23,6 +24,7 @@ from domain.webhooks.events import (
     ClipPayload,
     Event,
     EventType,
+    ExportBatchPayload,
     ExportPayload,
     ExportRenditionPayload,
     HighlightPayload,
@@ -33,7 +35,7 @@ from domain.webhooks.events import (
     of_highlight,
     of_stream,
 )
-from infra.db.tables import Clip, Delivery, EventRow, Export, Highlight, Stream
+from infra.db.tables import Clip, Delivery, EventRow, Export, ExportBatch, Highlight, Stream
 from infra.storage.signed_urls import clip_path, highlight_playlist_path
 
 
@@ -225,6 +227,30 @@ async def append_export_event(session: AsyncSession, row: Export, *, before: Exp
             revision=row.revision,
             created_at=row.updated_at,
             stream_id=row.stream_id,
+        ),
+    )
+
+
+async def append_batch_event(session: AsyncSession, row: ExportBatch, counts: BatchCounts) -> bool:
+    """Append the event of the end of a batch. Return True if it is new."""
+    payload = ExportBatchPayload(
+        export_batch_id=row.id,
+        status=ExportStatus(row.status),
+        exports=row.exports,
+        ready=counts.ready,
+        failed=counts.failed,
+        message=row.message,
+        finished_at=row.finished_at,
+    )
+    return await append(
+        session,
+        event(
+            EventType.EXPORT_BATCH_FINISHED,
+            payload,
+            tenant_id=row.tenant_id,
+            subject=f"export_batch/{row.id}",
+            revision=row.revision,
+            created_at=row.updated_at,
         ),
     )
 

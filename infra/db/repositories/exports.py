@@ -1,4 +1,4 @@
-"""Exports: what to make for a tenant, and the files once they are ready."""
+"""Exports and batches of them: what to make for a tenant, and the files once they are ready."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.exports.batches import BatchCounts, BatchItem, BatchRef, NextExports, NextExportsInput
 from domain.exports.models import (
     FINISHED,
     ExportRecord,
@@ -20,12 +21,13 @@ from domain.tenants.usage import PLANS, Plan, PlanName, UsageKind, require_expor
 from infra.db.errors import RecordMissingError
 from infra.db.keyset import Order, Position
 from infra.db.repositories import tenants, usage
-from infra.db.repositories.events import append_export_event
-from infra.db.tables import Export
+from infra.db.repositories.events import append_batch_event, append_export_event
+from infra.db.tables import Export, ExportBatch
 
 _NEWEST: Final = Order(column=Export.created_at, id=Export.id, descending=True)
 # Written as in the index, so that it serves.
 _UNFINISHED: Final = Export.status.in_([ExportStatus.QUEUED, ExportStatus.RUNNING])
+_UNFINISHED_BATCH: Final = ExportBatch.status.in_([ExportStatus.QUEUED, ExportStatus.RUNNING])
 
 
 # States only advance. A canceled export has no files, so that nothing can become of it.
@@ -39,7 +41,9 @@ _STAGE: Final = {
 
 
 async def reserve_slot(session: AsyncSession, *, tenant_id: UUID, default_plan: PlanName) -> Plan:
-    """Check that the tenant may have one more export; call it just before creating the export.
+    """Check that the tenant may have one more export or batch; call it just before creating it.
+
+    A batch counts as one, whatever is in it.
 
     Returns:
         The tenant's plan.
@@ -49,21 +53,34 @@ async def reserve_slot(session: AsyncSession, *, tenant_id: UUID, default_plan: 
     """
     own = await tenants.plan_of(session, tenant_id=tenant_id, lock=True)
     plan = PLANS[own or default_plan]
-    unfinished = await session.scalar(
-        select(func.count()).where(Export.tenant_id == tenant_id, _UNFINISHED)
+    alone = await session.scalar(
+        select(func.count()).where(
+            Export.tenant_id == tenant_id, _UNFINISHED, Export.batch_id.is_(None)
+        )
     )
-    require_export_quota(plan, unfinished or 0)
+    batches = await session.scalar(
+        select(func.count()).where(ExportBatch.tenant_id == tenant_id, _UNFINISHED_BATCH)
+    )
+    require_export_quota(plan, (alone or 0) + (batches or 0))
     return plan
 
 
-async def create(session: AsyncSession, spec: ExportSpec) -> Export:
-    """Insert an export that is about to start."""
+async def create(
+    session: AsyncSession,
+    spec: ExportSpec,
+    *,
+    batch_id: UUID | None = None,
+    batch_number: int | None = None,
+) -> Export:
+    """Insert an export that is about to start, alone or as number `batch_number` of a batch."""
     row = Export(
         tenant_id=spec.tenant_id,
         id=spec.id,
         stream_id=spec.source.stream_id,
         status=ExportStatus.QUEUED.value,
         spec=spec.model_dump(mode="json"),
+        batch_id=batch_id,
+        batch_number=batch_number,
     )
     session.add(row)
     await session.flush()
@@ -82,6 +99,7 @@ async def list_page(
     tenant_id: UUID,
     status: ExportStatus | None = None,
     stream_id: UUID | None = None,
+    batch_id: UUID | None = None,
     after: Position | None = None,
     limit: int = 50,
 ) -> list[Export]:
@@ -91,6 +109,8 @@ async def list_page(
         query = query.where(Export.status == status)
     if stream_id is not None:
         query = query.where(Export.stream_id == stream_id)
+    if batch_id is not None:
+        query = query.where(Export.batch_id == batch_id)
     return list(await session.scalars(_NEWEST.page(query, after=after, limit=limit)))
 
 
@@ -133,7 +153,7 @@ async def record_export(session: AsyncSession, record: ExportRecord) -> bool:
     Renditions that have become ready are metered, once. Return True if the change is an event.
 
     Raises:
-        RecordMissingError: the export does not exist.
+        RecordMissingError: the export does not exist, or was canceled and is no longer wanted.
     """
     row = await session.scalar(
         select(Export)
@@ -143,6 +163,8 @@ async def record_export(session: AsyncSession, record: ExportRecord) -> bool:
     if row is None:
         raise RecordMissingError("export", record.export_id)
     before = ExportStatus(row.status)
+    if before is ExportStatus.CANCELLED and record.status is not before:
+        raise RecordMissingError("export", record.export_id)
     if _STAGE[record.status] < _STAGE[before] or before in {record.status} & FINISHED:
         return False
     known = {result["number"]: result for result in row.results}
@@ -193,3 +215,182 @@ def results_of(row: Export) -> dict[int, RenderedRendition]:
     """Return the renditions that have finished, by number."""
     every = (RenderedRendition.model_validate(result) for result in row.results)
     return {each.number: each for each in every}
+
+
+_NEWEST_BATCH: Final = Order(column=ExportBatch.created_at, id=ExportBatch.id, descending=True)
+
+
+async def create_batch(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    batch_id: UUID,
+    request: dict[str, Any],
+    exports: int,
+) -> ExportBatch:
+    """Insert a batch that is about to start; its exports are created after it."""
+    row = ExportBatch(
+        tenant_id=tenant_id,
+        id=batch_id,
+        status=ExportStatus.QUEUED.value,
+        request=request,
+        exports=exports,
+    )
+    session.add(row)
+    await session.flush()
+    await session.refresh(row)
+    return row
+
+
+async def get_batch(
+    session: AsyncSession, *, tenant_id: UUID, batch_id: UUID
+) -> ExportBatch | None:
+    """Return a batch, or None when the tenant has none of this id."""
+    return await session.get(ExportBatch, (tenant_id, batch_id))
+
+
+async def list_batches(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    after: Position | None = None,
+    limit: int = 50,
+) -> list[ExportBatch]:
+    """Return batches, newest first."""
+    query = select(ExportBatch).where(ExportBatch.tenant_id == tenant_id)
+    return list(await session.scalars(_NEWEST_BATCH.page(query, after=after, limit=limit)))
+
+
+async def remove_batch(session: AsyncSession, *, tenant_id: UUID, batch_id: UUID) -> None:
+    """Delete a batch with its exports, whose files are the caller's to delete."""
+    row = await get_batch(session, tenant_id=tenant_id, batch_id=batch_id)
+    if row is not None:
+        await session.delete(row)
+
+
+async def batch_counts(
+    session: AsyncSession, *, tenant_id: UUID, batch_ids: list[UUID]
+) -> dict[UUID, BatchCounts]:
+    """Return how many exports of each batch have each status."""
+    found = await session.execute(
+        select(Export.batch_id, Export.status, func.count())
+        .where(Export.tenant_id == tenant_id, Export.batch_id.in_(batch_ids))
+        .group_by(Export.batch_id, Export.status)
+    )
+    by_batch: dict[UUID, dict[str, int]] = {each: {} for each in batch_ids}
+    for batch_id, status, number in found:
+        if batch_id is not None:
+            by_batch[batch_id][status] = number
+    return {batch_id: BatchCounts.of(each) for batch_id, each in by_batch.items()}
+
+
+async def exports_of_batch(
+    session: AsyncSession, *, tenant_id: UUID, batch_id: UUID
+) -> list[Export]:
+    """Return the exports of a batch, in order."""
+    return list(
+        await session.scalars(
+            select(Export)
+            .where(Export.tenant_id == tenant_id, Export.batch_id == batch_id)
+            .order_by(Export.batch_number)
+        )
+    )
+
+
+async def next_exports(session: AsyncSession, request: NextExportsInput) -> NextExports:
+    """Return the next exports that are queued, in order.
+
+    Raises:
+        RecordMissingError: the batch does not exist.
+    """
+    batch = request.batch
+    await _locked_batch(session, batch)
+    rows = await session.scalars(
+        select(Export)
+        .where(
+            Export.tenant_id == batch.tenant_id,
+            Export.batch_id == batch.batch_id,
+            Export.batch_number > request.after,
+            Export.status == ExportStatus.QUEUED,
+        )
+        .order_by(Export.batch_number)
+        .limit(request.limit)
+    )
+    return NextExports(
+        items=tuple(BatchItem(number=row.batch_number or 1, spec=spec_of(row)) for row in rows)
+    )
+
+
+async def start_batch(session: AsyncSession, batch: BatchRef) -> None:
+    """Record that a batch is being made.
+
+    Raises:
+        RecordMissingError: the batch does not exist.
+    """
+    row = await _locked_batch(session, batch)
+    if row.status == ExportStatus.QUEUED:
+        await _set_batch(session, row, ExportStatus.RUNNING)
+
+
+async def finish_batch(session: AsyncSession, batch: BatchRef) -> bool:
+    """Record the end of a batch, whose exports have all had their turn. Idempotent.
+
+    Return True if that is an event. A batch that was canceled stays so.
+
+    Raises:
+        RecordMissingError: the batch does not exist.
+    """
+    row = await _locked_batch(session, batch)
+    if row.status in FINISHED:
+        return False
+    found = await batch_counts(session, tenant_id=batch.tenant_id, batch_ids=[batch.batch_id])
+    status, message = found[batch.batch_id].outcome
+    await _set_batch(session, row, status, message)
+    return await append_batch_event(session, row, found[batch.batch_id])
+
+
+async def cancel_batch(session: AsyncSession, batch: BatchRef, *, message: str) -> ExportBatch:
+    """Record that no further export of a batch is begun; one that has finished stays as it is.
+
+    Raises:
+        RecordMissingError: the batch does not exist.
+    """
+    row = await _locked_batch(session, batch)
+    if row.status not in FINISHED:
+        await _set_batch(session, row, ExportStatus.CANCELLED, message)
+    return row
+
+
+async def resume_batch(session: AsyncSession, batch: BatchRef) -> ExportBatch:
+    """Record that a canceled batch is queued again; any other stays as it is.
+
+    Raises:
+        RecordMissingError: the batch does not exist.
+    """
+    row = await _locked_batch(session, batch)
+    if row.status == ExportStatus.CANCELLED:
+        await _set_batch(session, row, ExportStatus.QUEUED)
+    return row
+
+
+async def _set_batch(
+    session: AsyncSession, row: ExportBatch, status: ExportStatus, message: str = ""
+) -> None:
+    row.status = status.value
+    row.message = message
+    row.finished_at = func.now() if status in FINISHED else None
+    row.updated_at = func.now()
+    row.revision += 1
+    await session.flush()
+    await session.refresh(row)
+
+
+async def _locked_batch(session: AsyncSession, batch: BatchRef) -> ExportBatch:
+    row = await session.scalar(
+        select(ExportBatch)
+        .where(ExportBatch.tenant_id == batch.tenant_id, ExportBatch.id == batch.batch_id)
+        .with_for_update()
+    )
+    if row is None:
+        raise RecordMissingError("export_batch", batch.batch_id)
+    return row

@@ -41,7 +41,9 @@ from infra.db.keyset import Order, Position
 from infra.db.repositories.events import append_highlight_event
 from infra.db.tables import Highlight, HighlightFeedbackRow, HighlightTerm, Stream
 
-_MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "revision"})
+_MANAGED: Final = frozenset(
+    {"tenant_id", "id", "created_at", "updated_at", "revision", "legal_hold"}
+)
 _CONTENT: Final = tuple(
     column.name
     for column in Highlight.__table__.columns
@@ -143,6 +145,21 @@ async def list_page(
     query = _ROW.where(_COLUMN.tenant_id == tenant_id, *wanted)
     found = await session.execute(ORDERS[sort].page(query, after=after, limit=limit))
     return [HighlightRow(*row) for row in found]
+
+
+async def best(
+    session: AsyncSession, *, tenant_id: UUID, criteria: HighlightFilter, limit: int
+) -> list[Highlight]:
+    """Return the highlights that match, whole, the best first."""
+    wanted = await conditions(session, tenant_id=tenant_id, criteria=criteria)
+    return list(
+        await session.scalars(
+            select(Highlight)
+            .where(Highlight.tenant_id == tenant_id, *wanted)
+            .order_by(Highlight.score.desc(), Highlight.id)
+            .limit(limit)
+        )
+    )
 
 
 async def record_decisions(
@@ -393,7 +410,8 @@ HIDDEN: Final[tuple[ColumnElement[str], ...]] = (
 class HighlightFilter:
     """Which highlights to list; None leaves a property open. Peaks are seconds of media time.
 
-    With no `statuses` everything but the held and the rejected is listed. `text` is words that
+    With no `statuses` everything but the held and the rejected is listed. Of `any_tag` a highlight
+    has one at least. `text` is words that
     title, description or tags hold, whole and all of them (the eight longest count). `dimensions`
     are their names with least values. `created` and `occurred` include their first instant, not
     their last; the latter is the wall clock of the peak, if the stream gives one.
@@ -403,6 +421,7 @@ class HighlightFilter:
     statuses: tuple[DecisionStatus, ...] = ()
     game: str | None = None
     tag: str | None = None
+    any_tag: tuple[str, ...] = ()
     text: str | None = None
     min_score: float | None = None
     max_score: float | None = None
@@ -426,6 +445,8 @@ async def conditions(
         found.append(_COLUMN.game == criteria.game)
     if criteria.tag is not None:
         found.append(_has_term(tenant_id, f"#{criteria.tag}"))
+    if criteria.any_tag:
+        found.append(or_(*(_has_term(tenant_id, f"#{tag}") for tag in criteria.any_tag)))
     if criteria.text is not None:
         words = await _words(session, criteria.text)
         found += [_has_term(tenant_id, word) for word in words] or [false()]

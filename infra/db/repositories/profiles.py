@@ -1,23 +1,33 @@
-"""Game profiles: what tenants override, and what their streams were started with."""
+"""Game profiles: what tenants override, what their streams were started with, and tastes."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, func, literal, select
+from sqlalchemy import Select, bindparam, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.highlights.feedback import FeedbackVerdict, HighlightCorrection
+from domain.highlights.taste import MOST_JUDGEMENTS, Judgement, Taste, judge
 from domain.profiles.documents import ProfileOverride
 from domain.profiles.model import GameProfile
-from infra.db.errors import RevisionConflictError
-from infra.db.tables import PinnedProfileRow, ProfileOverrideRow
+from infra.db.errors import RecordMissingError, RevisionConflictError
+from infra.db.repositories.highlights import candidate_of
+from infra.db.tables import (
+    Highlight,
+    HighlightFeedbackRow,
+    PinnedProfileRow,
+    ProfileOverrideRow,
+    TasteRow,
+)
 
 _LOCK: Final = "profile_overrides"
 _override_column: Final = ProfileOverrideRow.__table__.c
 _pin: Final = PinnedProfileRow.__table__.c
-# Every new stream runs both, and SQLAlchemy is slow to build a statement.
+# Built once, since every stream runs them, and SQLAlchemy is slow to build a statement.
 _HEADS: Final = (
     select(
         _override_column.profile_id,
@@ -32,6 +42,12 @@ _PINNED: Final = select(_pin.version).where(
     _pin.tenant_id == bindparam("tenant_id"),
     _pin.profile_id == bindparam("profile_id"),
     _pin.version == bindparam("version"),
+)
+_taste: Final = TasteRow.__table__.c
+_TASTE_IN_FORCE: Final = select(_taste.version, _taste.learned).where(
+    _taste.tenant_id == bindparam("tenant_id"),
+    _taste.profile_id == bindparam("profile_id"),
+    _taste.enabled,
 )
 
 
@@ -152,4 +168,120 @@ def _override(row: ProfileOverrideRow) -> ProfileOverride:
         patch=row.patch,
         created_at=row.created_at,
         created_by=row.created_by,
+    )
+
+
+class Tastes:
+    """Tastes of the session's tenant: one per profile, learned from feedback."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def get(self, tenant_id: UUID, profile_id: str) -> TasteRow | None:
+        """Return the row of a profile, or None if no feedback on its highlights was given."""
+        return await self._session.get(TasteRow, (tenant_id, profile_id))
+
+    async def in_force(self, tenant_id: UUID, profile_id: str) -> Taste:
+        """Return the taste to apply to candidates; an empty one if there is none, or disabled."""
+        identity = {"tenant_id": tenant_id, "profile_id": profile_id}
+        row = (await self._session.execute(_TASTE_IN_FORCE, identity)).one_or_none()
+        if row is None:
+            return Taste()
+        return Taste.model_validate({**row.learned, "version": row.version})
+
+    async def lock(self, tenant_id: UUID, profile_id: str) -> TasteRow:
+        """Return the row of a profile, locked until the transaction ends; create it if missing."""
+        await self._session.execute(
+            insert(TasteRow)
+            .values(tenant_id=tenant_id, profile_id=profile_id)
+            .on_conflict_do_nothing(index_elements=[TasteRow.tenant_id, TasteRow.profile_id])
+        )
+        return await self._session.get_one(
+            TasteRow, (tenant_id, profile_id), with_for_update=True, populate_existing=True
+        )
+
+    async def judgements(
+        self, tenant_id: UUID, profile_id: str, *, since: datetime | None
+    ) -> list[Judgement]:
+        """Return the latest judgements of a profile's highlights, at most `MOST_JUDGEMENTS`.
+
+        Feedback of `since` and before is left out, and so is feedback that is only a note.
+        """
+        feedback = HighlightFeedbackRow
+        query = (
+            select(feedback, Highlight)
+            .join(
+                Highlight,
+                (Highlight.tenant_id == feedback.tenant_id)
+                & (Highlight.id == feedback.highlight_id),
+            )
+            .where(
+                feedback.tenant_id == tenant_id,
+                Highlight.profile_id == profile_id,
+                or_(feedback.verdict.is_not(None), feedback.start.is_not(None)),
+            )
+            .order_by(feedback.updated_at.desc(), feedback.id)
+            .limit(MOST_JUDGEMENTS)
+        )
+        if since is not None:
+            query = query.where(feedback.updated_at > since)
+        return [_judgement(given, about) for given, about in await self._session.execute(query)]
+
+    async def put(self, tenant_id: UUID, profile_id: str, taste: Taste) -> TasteRow:
+        """Store what was learned.
+
+        Raises:
+            RecordMissingError: there is no row; `lock` creates it.
+        """
+        learned = taste.model_dump(mode="json", exclude={"version"})
+        return await self._change(tenant_id, profile_id, learned=learned, version=taste.version)
+
+    async def set_enabled(self, tenant_id: UUID, profile_id: str, *, enabled: bool) -> TasteRow:
+        """Enable or disable a taste.
+
+        Raises:
+            RecordMissingError: there is no row; `lock` creates it.
+        """
+        return await self._change(tenant_id, profile_id, enabled=enabled)
+
+    async def reset(self, tenant_id: UUID, profile_id: str) -> TasteRow:
+        """Clear a taste, as its next version; no feedback until now is learned from again.
+
+        Raises:
+            RecordMissingError: there is no row; `lock` creates it.
+        """
+        return await self._change(
+            tenant_id,
+            profile_id,
+            learned=Taste().model_dump(mode="json", exclude={"version"}),
+            version=TasteRow.version + 1,
+            reset_at=func.now(),
+        )
+
+    async def _change(self, tenant_id: UUID, profile_id: str, **values: object) -> TasteRow:
+        row = await self._session.scalar(
+            update(TasteRow)
+            .where(TasteRow.tenant_id == tenant_id, TasteRow.profile_id == profile_id)
+            .values(**values, updated_at=func.now())
+            .returning(TasteRow)
+            .execution_options(populate_existing=True)
+        )
+        if row is None:
+            raise RecordMissingError("taste", profile_id)
+        return row
+
+
+def taste_of(row: TasteRow) -> Taste:
+    """Return what was learned, enabled or not."""
+    return Taste.model_validate({**row.learned, "version": row.version})
+
+
+def _judgement(given: HighlightFeedbackRow, about: Highlight) -> Judgement:
+    corrected = given.start is not None and given.end is not None
+    return judge(
+        candidate_of(about),
+        clip_start=about.clip_start,
+        clip_end=about.clip_end,
+        verdict=None if given.verdict is None else FeedbackVerdict(given.verdict),
+        correction=HighlightCorrection(start=given.start, end=given.end) if corrected else None,
     )

@@ -1,20 +1,28 @@
-"""Streams with their gaps, windows, quota and changes."""
+"""Streams with their gaps, windows, quota and changes, their deletions and legal holds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, delete, func, literal, select, union_all, update
+from sqlalchemy import and_, bindparam, delete, func, literal, or_, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.clips.models import ClipStatus
+from domain.ids import deletion_id
 from domain.streams.backfill.messages import BackfillRecord
+from domain.streams.deletion import (
+    DeletionInProgressError,
+    DeletionProof,
+    DeletionStatus,
+    LegalHold,
+    LegalHoldError,
+)
 from domain.streams.messages import StreamRecord, WindowRecord
 from domain.streams.status import (
     TERMINAL,
@@ -30,7 +38,18 @@ from infra.db.errors import RecordMissingError
 from infra.db.keyset import Order, Position
 from infra.db.repositories import tenants, usage
 from infra.db.repositories.events import append_stream_event
-from infra.db.tables import Clip, Export, Highlight, Stream, StreamGap, StreamWindow
+from infra.db.tables import (
+    Clip,
+    Deletion,
+    Export,
+    Highlight,
+    HighlightFeedbackRow,
+    HighlightTerm,
+    HighlightWord,
+    Stream,
+    StreamGap,
+    StreamWindow,
+)
 
 _INSERT: Final = insert(Stream).returning(Stream)  # the row in one statement, with its defaults
 NEWEST: Final = Order(column=Stream.created_at, id=Stream.id, descending=True)
@@ -62,6 +81,7 @@ async def create(
     external_id: str | None = None,
     options: dict[str, Any] | None = None,
     correlation_id: str | None = None,
+    is_recording: bool = False,
 ) -> Stream:
     """Insert a stream that is about to start."""
     created = await session.scalars(
@@ -79,6 +99,7 @@ async def create(
             "profile_match": profile_match,
             "options": options or {},
             "correlation_id": correlation_id,
+            "is_recording": is_recording,
             "status": StreamStatus.STARTING,
         },
     )
@@ -148,43 +169,6 @@ async def delete_unstarted(session: AsyncSession, *, tenant_id: UUID, stream_id:
     )
 
 
-async def delete_with_contents(
-    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID
-) -> list[str] | None:
-    """Delete a stream and all that belongs to it; usage stays.
-
-    Returns:
-        The names of the files of its clips and exports, which nothing refers to once this is
-        committed; None when the tenant has no such stream.
-    """
-    held = await session.scalar(
-        select(Stream.id)
-        .where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
-        .with_for_update()
-    )
-    if held is None:
-        return None
-    files = await clip_files(session, tenant_id=tenant_id, stream_id=stream_id)
-    await session.execute(
-        delete(Stream).where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
-    )
-    return files
-
-
-async def clip_files(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> list[str]:
-    """Return the names of all files of a stream's clips and exports in the clip store."""
-    rows = await session.execute(
-        select(Clip.key, Clip.thumbnail_key).where(
-            Clip.tenant_id == tenant_id, Clip.stream_id == stream_id
-        )
-    )
-    of_clips = [key for row in rows for key in row if key is not None]
-    results = await session.scalars(
-        select(Export.results).where(Export.tenant_id == tenant_id, Export.stream_id == stream_id)
-    )
-    return of_clips + [each["key"] for found in results for each in found if each["key"]]
-
-
 async def get_many(
     session: AsyncSession, *, tenant_id: UUID, stream_ids: Sequence[UUID]
 ) -> dict[UUID, Stream]:
@@ -199,9 +183,11 @@ async def record_stream(session: AsyncSession, record: StreamRecord) -> bool:
     """Write a stream's progress, new gaps and windows; repeated or late writes take nothing back.
 
     Counters never fall, a notice stays before one of earlier analysis, and a status gives way only
-    to one that may follow it, so that a terminal status stays. The media that was analysed is
-    metered with its windows, each of which is written, and so counted, once. A change of state
-    that tenants are notified of is an event in the same transaction. Returns True if there was one.
+    to one that may follow it, so that a terminal status stays. The number of windows tells which
+    record is the later one: positions are also written by `advance`, ahead of it. The media that
+    was analysed is metered with its windows, each of which is written, and so counted, once. A
+    change of state that tenants are notified of is an event in the same transaction. Returns True
+    if there was one.
 
     Raises:
         RecordMissingError: the stream does not exist.
@@ -225,6 +211,37 @@ async def record_stream(session: AsyncSession, record: StreamRecord) -> bool:
     return await append_stream_event(session, stream, before=before)
 
 
+async def advance(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    stream_id: UUID,
+    position: float,
+    analyzed: float,
+    last_segment_at: datetime | None,
+) -> None:
+    """Write how far a running stream has got, between two records; nothing is taken back.
+
+    The rest of its progress comes with the next record.
+    """
+    await session.execute(
+        update(Stream)
+        .where(
+            Stream.tenant_id == tenant_id,
+            Stream.id == stream_id,
+            Stream.status.not_in(TERMINAL),
+            or_(Stream.position < position, Stream.analyzed < analyzed),
+        )
+        .values(
+            position=func.greatest(Stream.position, position),
+            analyzed=func.greatest(Stream.analyzed, analyzed),
+            last_segment_at=func.greatest(Stream.last_segment_at, last_segment_at),
+            updated_at=func.now(),
+            revision=Stream.revision + 1,
+        )
+    )
+
+
 async def keep_media(
     session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, seconds: float
 ) -> bool:
@@ -239,18 +256,25 @@ async def keep_media(
 
 
 async def with_expired_media(session: AsyncSession, *, tenant_id: UUID, limit: int) -> list[UUID]:
-    """Return streams whose media is not kept any longer and that render no clip from it."""
+    """Return streams whose media is not kept any longer, that render no clip and are not held."""
     rendering = select(Clip.id).where(
         Clip.tenant_id == Stream.tenant_id,
         Clip.stream_id == Stream.id,
         Clip.status == ClipStatus.RENDERING,
+    )
+    held = select(Highlight.id).where(
+        Highlight.tenant_id == Stream.tenant_id,
+        Highlight.stream_id == Stream.id,
+        Highlight.legal_hold.is_not(None),
     )
     found = await session.scalars(
         select(Stream.id)
         .where(
             Stream.tenant_id == tenant_id,
             Stream.media_until < func.now(),
+            Stream.legal_hold.is_(None),
             ~rendering.exists(),
+            ~held.exists(),
         )
         .order_by(Stream.media_until)
         .limit(limit)
@@ -314,12 +338,15 @@ def _changes(stream: Stream, progress: StreamProgress) -> dict[str, Any]:
     }
     times = [time for time in (stream.last_segment_at, progress.last_segment_at) if time]
     new["last_segment_at"] = max(times, default=None)
-    if progress.analyzed >= stream.analyzed:
+    if progress.duration is not None:
+        new["duration"] = progress.duration
+    if progress.windows > stream.windows or (
+        progress.windows == stream.windows and progress.analyzed >= stream.analyzed
+    ):
         new["notice"] = progress.notice
-        if progress.position >= stream.position:
-            new["problems"] = [each.model_dump(mode="json") for each in progress.problems]
-    # Live and stalled follow each other both ways; of those two the one further on is the later.
-    late = progress.position < stream.position and progress.status not in TERMINAL
+        new["problems"] = [each.model_dump(mode="json") for each in progress.problems]
+    # Live and stalled follow each other both ways; of those two the one with more windows is later.
+    late = progress.windows < stream.windows and progress.status not in TERMINAL
     if may_follow(before, progress.status) and not (late and may_follow(progress.status, before)):
         new["status"] = progress.status.value
         if progress.end is not None:
@@ -445,3 +472,239 @@ async def changes_since(
         HighlightChange(highlight_id=row.highlight_id, of_clip=row.of_clip, at=row.at)
         for row in rows
     ]
+
+
+_NEWEST_DELETION: Final = Order(column=Deletion.created_at, id=Deletion.id, descending=True)
+_OF_STREAM: Final = (Highlight, Clip, Export, StreamGap, StreamWindow)
+_OF_HIGHLIGHT: Final = (HighlightFeedbackRow, HighlightTerm, HighlightWord)
+
+
+async def request_deletion(
+    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, reason: str
+) -> Deletion:
+    """Return the deletion of a stream, inserted if there is none; nothing can be held from then on.
+
+    Raises:
+        RecordMissingError: the tenant has no such stream, and has deleted none.
+        LegalHoldError: the stream or a highlight of it is held.
+    """
+    identity = deletion_id(stream=stream_id)
+    stream = await _locked_stream(session, tenant_id, stream_id)
+    found = await session.get(Deletion, (tenant_id, identity))
+    if found is not None:
+        return found
+    if stream is None:
+        raise RecordMissingError("stream", stream_id)
+    await require_not_held(session, tenant_id=tenant_id, stream_id=stream_id)
+    await session.execute(
+        insert(Deletion).values(
+            tenant_id=tenant_id,
+            id=identity,
+            stream_id=stream_id,
+            external_id=stream.external_id,
+            reason=reason,
+            status=DeletionStatus.RUNNING.value,
+        )
+    )
+    return await session.get_one(Deletion, (tenant_id, identity))
+
+
+async def get_deletion(
+    session: AsyncSession, *, tenant_id: UUID, deletion_id: UUID
+) -> Deletion | None:
+    """Return a deletion, or None when the tenant has none of this id."""
+    return await session.get(Deletion, (tenant_id, deletion_id))
+
+
+async def list_deletions(
+    session: AsyncSession, *, tenant_id: UUID, after: Position | None = None, limit: int = 50
+) -> list[Deletion]:
+    """Return deletions, newest first."""
+    query = select(Deletion).where(Deletion.tenant_id == tenant_id)
+    return list(await session.scalars(_NEWEST_DELETION.page(query, after=after, limit=limit)))
+
+
+def proof_of(row: Deletion) -> DeletionProof:
+    """Return what was deleted so far."""
+    return DeletionProof.model_validate(row.proof)
+
+
+async def delete_rows(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> None:
+    """Delete a stream with all of its rows, and record how many; usage and events stay.
+
+    Raises:
+        RecordMissingError: the deletion was not requested.
+    """
+    deletion = await _locked_deletion(session, tenant_id, stream_id)
+    if await _locked_stream(session, tenant_id, stream_id) is None:
+        return
+    counted = {"streams": 1}
+    for table in _OF_STREAM:
+        counted[table.__tablename__] = await _count_rows(
+            session,
+            select(func.count()).where(table.tenant_id == tenant_id, table.stream_id == stream_id),
+        )
+    of_stream = select(Highlight.id).where(
+        Highlight.tenant_id == tenant_id, Highlight.stream_id == stream_id
+    )
+    for part in _OF_HIGHLIGHT:
+        counted[part.__tablename__] = await _count_rows(
+            session,
+            select(func.count()).where(
+                part.tenant_id == tenant_id, part.highlight_id.in_(of_stream)
+            ),
+        )
+    await session.execute(
+        delete(Stream).where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
+    )
+    at = datetime.now(UTC).isoformat()
+    deletion.proof = {**deletion.proof, "rows": counted, "rows_deleted_at": at}
+    await session.flush()
+
+
+async def record_deleted_objects(
+    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, files: int, media: int
+) -> None:
+    """Add to the number of files and media objects that were deleted.
+
+    Raises:
+        RecordMissingError: the deletion was not requested.
+    """
+    deletion = await _locked_deletion(session, tenant_id, stream_id)
+    before = proof_of(deletion)
+    counts = {"files": before.files + files, "media": before.media + media}
+    deletion.proof = {**deletion.proof, **counts}
+    await session.flush()
+
+
+async def finish_deletion(
+    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, cdn_expires_at: datetime | None
+) -> DeletionProof:
+    """Record that nothing of a stream is left. Idempotent.
+
+    Raises:
+        RecordMissingError: the deletion was not requested.
+    """
+    deletion = await _locked_deletion(session, tenant_id, stream_id)
+    if deletion.status != DeletionStatus.DONE:
+        expires = None if cdn_expires_at is None else cdn_expires_at.isoformat()
+        verified = {"verified_at": datetime.now(UTC).isoformat(), "cdn_expires_at": expires}
+        deletion.proof = {**deletion.proof, **verified}
+        deletion.status = DeletionStatus.DONE.value
+        deletion.finished_at = func.now()
+        await session.flush()
+    return proof_of(deletion)
+
+
+async def hold_stream(
+    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, reason: str | None
+) -> LegalHold | None:
+    """Hold a stream, or for None lift its hold. Return the hold.
+
+    Raises:
+        RecordMissingError: the tenant has no such stream.
+        DeletionInProgressError: it is being deleted.
+    """
+    row = await _held_stream(session, tenant_id, stream_id)
+    row.legal_hold = _changed(row.legal_hold, reason)
+    await session.flush()
+    return hold_of(row)
+
+
+async def hold_highlight(
+    session: AsyncSession, *, tenant_id: UUID, highlight_id: UUID, reason: str | None
+) -> LegalHold | None:
+    """Hold a highlight, or for None lift its hold. Return the hold.
+
+    Raises:
+        RecordMissingError: the tenant has no such highlight.
+        DeletionInProgressError: its stream is being deleted.
+    """
+    row = await session.get(Highlight, (tenant_id, highlight_id))
+    if row is None:
+        raise RecordMissingError("highlight", highlight_id)
+    await _held_stream(session, tenant_id, row.stream_id)
+    hold = _changed(row.legal_hold, reason)
+    await session.execute(
+        update(Highlight)
+        .where(Highlight.tenant_id == tenant_id, Highlight.id == highlight_id)
+        .values(legal_hold=hold)
+        .execution_options(synchronize_session=False)
+    )
+    return None if hold is None else LegalHold.model_validate(hold)
+
+
+def hold_of(row: Stream | Highlight) -> LegalHold | None:
+    """Return the hold of a stream or highlight; None if there is none."""
+    return None if row.legal_hold is None else LegalHold.model_validate(row.legal_hold)
+
+
+async def is_held(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> bool:
+    """Return True if a stream or a highlight of it is under legal hold."""
+    highlight = select(Highlight.id).where(
+        Highlight.tenant_id == tenant_id,
+        Highlight.stream_id == stream_id,
+        Highlight.legal_hold.is_not(None),
+    )
+    found = await session.scalar(
+        select(Stream.id).where(
+            Stream.tenant_id == tenant_id,
+            Stream.id == stream_id,
+            or_(Stream.legal_hold.is_not(None), highlight.exists()),
+        )
+    )
+    return found is not None
+
+
+async def require_not_held(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> None:
+    """Raise if a stream or a highlight of it is under legal hold.
+
+    Raises:
+        LegalHoldError: it is.
+    """
+    if await is_held(session, tenant_id=tenant_id, stream_id=stream_id):
+        raise LegalHoldError(
+            f"The stream {stream_id}, or a highlight of it, is under legal hold. Lift the holds "
+            "of the stream and of its highlights first; an admin key can."
+        )
+
+
+def _changed(before: dict[str, Any] | None, reason: str | None) -> dict[str, Any] | None:
+    """Return a hold with a new reason; it lasts since it was first placed."""
+    if reason is None:
+        return None
+    since = datetime.now(UTC) if before is None else LegalHold.model_validate(before).since
+    return LegalHold(reason=reason, since=since).model_dump(mode="json")
+
+
+async def _held_stream(session: AsyncSession, tenant_id: UUID, stream_id: UUID) -> Stream:
+    row = await _locked_stream(session, tenant_id, stream_id)
+    if row is None:
+        raise RecordMissingError("stream", stream_id)
+    if await session.get(Deletion, (tenant_id, deletion_id(stream=stream_id))) is not None:
+        raise DeletionInProgressError
+    return row
+
+
+async def _locked_stream(session: AsyncSession, tenant_id: UUID, stream_id: UUID) -> Stream | None:
+    found: Stream | None = await session.scalar(
+        select(Stream)
+        .where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
+        .with_for_update()
+    )
+    return found
+
+
+async def _locked_deletion(session: AsyncSession, tenant_id: UUID, stream_id: UUID) -> Deletion:
+    row: Deletion | None = await session.scalar(
+        select(Deletion)
+        .where(Deletion.tenant_id == tenant_id, Deletion.id == deletion_id(stream=stream_id))
+        .with_for_update()
+    )
+    if row is None:
+        raise RecordMissingError("deletion", stream_id)
+    return row
+
+
+async def _count_rows(session: AsyncSession, query: Any) -> int:  # noqa: ANN401 - a select of one number
+    return await session.scalar(query) or 0

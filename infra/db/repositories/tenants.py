@@ -107,7 +107,7 @@ _RECORDS: Final = {
         tenant_id=Highlight.tenant_id,
         key=(Highlight.id,),
         since=Highlight.created_at,
-        only=(Highlight.status.in_(_HIDDEN),),
+        only=(Highlight.status.in_(_HIDDEN), Highlight.legal_hold.is_(None)),
     ),
     RecordKind.INBOUND_EVENTS: _Records(
         table=InboundEvent,

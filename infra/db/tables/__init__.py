@@ -13,7 +13,7 @@ and 38.5), so words and tags are rows of `highlight_terms` and no GIN index.
 from __future__ import annotations
 
 from infra.db.tables.base import Base, one_of
-from infra.db.tables.exports import Export
+from infra.db.tables.exports import Export, ExportBatch
 from infra.db.tables.highlights import (
     Clip,
     Highlight,
@@ -22,13 +22,14 @@ from infra.db.tables.highlights import (
     HighlightWord,
 )
 from infra.db.tables.hms import BeamRow, ClosedSession, Connection, InboundEvent
-from infra.db.tables.streams import Stream, StreamGap, StreamWindow
+from infra.db.tables.streams import Deletion, Stream, StreamGap, StreamWindow
 from infra.db.tables.tenants import (
     ApiKey,
     AuditEntry,
     IdempotencyKey,
     PinnedProfileRow,
     ProfileOverrideRow,
+    TasteRow,
     Tenant,
     UsageBudget,
     UsageEventRow,
@@ -44,10 +45,12 @@ __all__ = [
     "Clip",
     "ClosedSession",
     "Connection",
+    "Deletion",
     "Delivery",
     "DeliveryAttempt",
     "EventRow",
     "Export",
+    "ExportBatch",
     "Highlight",
     "HighlightFeedbackRow",
     "HighlightTerm",
@@ -59,6 +62,7 @@ __all__ = [
     "Stream",
     "StreamGap",
     "StreamWindow",
+    "TasteRow",
     "Tenant",
     "UsageBudget",
     "UsageEventRow",

@@ -1,4 +1,4 @@
-"""The table of exports."""
+"""The tables of exports and of their batches."""
 
 from __future__ import annotations
 
@@ -13,8 +13,40 @@ from domain.exports.models import ExportStatus
 from infra.db.tables.base import Base, one_of
 
 
+class ExportBatch(Base):
+    """A batch of exports: what was asked for (`request`), and how many exports it has."""
+
+    __tablename__ = "export_batches"
+    __table_args__ = (
+        PrimaryKeyConstraint("tenant_id", "id"),
+        ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
+        one_of("status", ExportStatus),
+        Index(None, "tenant_id", "created_at", "id"),
+        Index(
+            "ix_export_batches_unfinished",
+            "tenant_id",
+            "updated_at",
+            postgresql_where=text("status IN ('queued', 'running')"),
+        ),
+    )
+
+    tenant_id: Mapped[UUID]
+    id: Mapped[UUID]
+    status: Mapped[str]
+    request: Mapped[dict[str, Any]]
+    exports: Mapped[int]
+    message: Mapped[str] = mapped_column(server_default=text("''"))
+    finished_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    revision: Mapped[int] = mapped_column(Integer(), server_default=text("1"))
+
+
 class Export(Base):
-    """An export: what to make (`spec`), and the renditions that have finished (`results`)."""
+    """An export: what to make (`spec`), and the renditions that have finished (`results`).
+
+    `batch_id` and `batch_number`, from 1, are there if it was asked for in a batch.
+    """
 
     __tablename__ = "exports"
     __table_args__ = (
@@ -22,9 +54,21 @@ class Export(Base):
         ForeignKeyConstraint(
             ["tenant_id", "stream_id"], ["streams.tenant_id", "streams.id"], ondelete="CASCADE"
         ),
+        ForeignKeyConstraint(
+            ["tenant_id", "batch_id"],
+            ["export_batches.tenant_id", "export_batches.id"],
+            ondelete="CASCADE",
+        ),
         one_of("status", ExportStatus),
         Index(None, "tenant_id", "created_at", "id"),
         Index(None, "tenant_id", "stream_id"),
+        Index(
+            None,
+            "tenant_id",
+            "batch_id",
+            "batch_number",
+            postgresql_where=text("batch_id IS NOT NULL"),
+        ),
         Index(
             "ix_exports_unfinished",
             "tenant_id",
@@ -44,3 +88,5 @@ class Export(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     revision: Mapped[int] = mapped_column(Integer(), server_default=text("1"))
+    batch_id: Mapped[UUID | None]
+    batch_number: Mapped[int | None]

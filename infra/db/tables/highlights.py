@@ -77,6 +77,12 @@ class Highlight(Base):
             postgresql_where=text("peak_wall_clock IS NOT NULL"),
         ),
         Index(None, "tenant_id", "stream_id", "updated_at", "id"),
+        Index(
+            "ix_highlights_held",
+            "tenant_id",
+            "stream_id",
+            postgresql_where=text("legal_hold IS NOT NULL"),
+        ),
     )
 
     tenant_id: Mapped[UUID]
@@ -126,6 +132,7 @@ class Highlight(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     revision: Mapped[int] = mapped_column(Integer(), server_default=text("1"))
+    legal_hold: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 def _picture_part(number: int) -> Mapped[int | None]:
@@ -222,6 +229,7 @@ class HighlightFeedbackRow(Base):
         CheckConstraint('start < "end"', name="bounds"),
         CheckConstraint('(start IS NULL) = ("end" IS NULL)', name="both_bounds"),
         Index(None, "tenant_id", "highlight_id", "created_at", "id"),
+        Index(None, "tenant_id", "updated_at", "id"),
     )
 
     tenant_id: Mapped[UUID]

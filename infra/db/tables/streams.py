@@ -1,4 +1,4 @@
-"""Streams, their gaps and their analyzed windows."""
+"""Streams, their gaps and analyzed windows, and what is left of deleted ones."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.media.segments import GapReason, GapStatus
+from domain.streams.deletion import DeletionStatus
 from domain.streams.status import EndReason, StreamStatus
 from domain.text import Language
 from infra.db.tables.base import Base, WideInteger, one_of
@@ -26,6 +27,9 @@ from infra.db.tables.base import Base, WideInteger, one_of
 
 class Stream(Base):
     """A stream: the request, and its progress (times in s of media time).
+
+    `is_recording` is True for a recording that is analyzed as it stands, not followed live; its
+    `duration` is known once its playlist was read.
 
     `media_until` is when the stored media of an ended stream is deleted; NULL before the end, and
     when nothing is stored.
@@ -55,6 +59,8 @@ class Stream(Base):
     id: Mapped[UUID]
     external_id: Mapped[str | None]
     playlist_url: Mapped[str]
+    is_recording: Mapped[bool] = mapped_column(server_default=text("false"))
+    duration: Mapped[float | None]
     game: Mapped[str]
     title: Mapped[str]
     language: Mapped[str | None]
@@ -82,6 +88,7 @@ class Stream(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     revision: Mapped[int] = mapped_column(Integer(), server_default=text("1"))
+    legal_hold: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class StreamGap(Base):
@@ -141,3 +148,25 @@ class StreamWindow(Base):
     analyzer: Mapped[str | None]
     analyzed_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Deletion(Base):
+    """The deletion of a stream, which it outlives, and what was deleted (`proof`)."""
+
+    __tablename__ = "deletions"
+    __table_args__ = (
+        PrimaryKeyConstraint("tenant_id", "id"),
+        ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
+        one_of("status", DeletionStatus),
+        Index(None, "tenant_id", "created_at", "id"),
+    )
+
+    tenant_id: Mapped[UUID]
+    id: Mapped[UUID]
+    stream_id: Mapped[UUID]
+    external_id: Mapped[str | None]
+    reason: Mapped[str] = mapped_column(server_default=text("''"))
+    status: Mapped[str]
+    proof: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    finished_at: Mapped[datetime | None]

@@ -227,3 +227,24 @@ class PinnedProfileRow(Base):
     version: Mapped[str]
     document: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class TasteRow(Base):
+    """What a tenant's feedback on highlights of one profile says; `learned` lacks the version.
+
+    Feedback from before `reset_at` is not learned from.
+    """
+
+    __tablename__ = "tastes"
+    __table_args__ = (
+        PrimaryKeyConstraint("tenant_id", "profile_id"),
+        ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
+    )
+
+    tenant_id: Mapped[UUID]
+    profile_id: Mapped[str]
+    enabled: Mapped[bool] = mapped_column(server_default=text("true"))
+    version: Mapped[int] = mapped_column(server_default=text("0"))
+    learned: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    reset_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())

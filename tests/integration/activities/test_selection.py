@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from prometheus_client import REGISTRY
+from temporalio.testing import ActivityEnvironment
 
 from activities.selection import SelectionActivities
 from domain.highlights.candidate import HighlightCandidate, Mark
@@ -158,3 +162,38 @@ async def test_highlights_end_with_the_media_once_the_stream_has_ended(
     assert (cut.peak, cut.end, cut.clip_end) == (59.5, 59.5, 59.5)
     assert cut.start <= 59.5
     assert cut.revision == 2
+
+
+@pytest.mark.parametrize(
+    ("workflow", "counted"), [("StreamWorkflow", 1.0), ("BackfillWorkflow", 0.0)]
+)
+async def test_the_delay_of_a_moment_is_measured_once_and_only_of_live_streams(
+    database: Database, tenant: UUID, stream: UUID, workflow: str, counted: float
+) -> None:
+    profiles = ProfileStore()
+    selection = SelectionActivities(database=database, profiles=profiles)
+    moment = scored(candidate(tenant, stream, peak=60.0), 0.84)
+    peak = datetime.now(UTC) - timedelta(seconds=7)
+    request = SelectHighlightsInput(
+        tenant_id=tenant,
+        stream_id=stream,
+        profile_id="default",
+        profile_version=profiles.catalog.get("default").version,
+        state=SelectionState(),
+        candidates=(moment.model_copy(update={"peak_wall_clock": peak}),),
+        watermark=70.0,
+    )
+    environment = ActivityEnvironment()
+    environment.info = dataclasses.replace(environment.info, workflow_type=workflow)
+
+    def seen() -> tuple[float, float]:
+        name = "highlights_moment_to_playable_seconds"
+        values = [REGISTRY.get_sample_value(f"{name}_{each}") or 0.0 for each in ("count", "sum")]
+        return values[0], values[1]
+
+    before = seen()
+    for _ in range(2):  # a repeated attempt publishes nothing new
+        await environment.run(selection.select_highlights, request)
+    count, seconds = (after - earlier for after, earlier in zip(seen(), before, strict=True))
+    assert count == counted
+    assert seconds >= 7.0 * counted

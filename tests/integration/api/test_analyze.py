@@ -9,12 +9,14 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 from temporalio.client import Client, WorkflowHandle
+from temporalio.converter import PayloadConverter
 
 from domain.ids import stream_workflow_id
 from domain.streams.messages import StreamInput
 from infra.db.engine import Database
 from infra.db.repositories import streams
 from infra.settings import Settings
+from infra.telemetry.temporal import CORRELATION_ID
 from tests.integration.api.conftest import Account, OpenClient
 from workflows.steps import GAME, STREAM_ID, STREAM_STATUS, TENANT_ID
 
@@ -59,6 +61,15 @@ async def test_a_stream_is_stored_and_its_workflow_started(
     assert attributes[STREAM_STATUS] == "starting"
     assert await started.memo_value("correlation_id") == "from-client"
     assert (await account.http.get(response.headers["Location"])).json()["id"] == stream["id"]
+
+
+async def test_the_id_of_a_request_is_the_correlation_id_of_its_workflow(
+    account: Account, temporal_client: Client
+) -> None:
+    response = await account.http.post(PATH, json=BODY, headers={"X-Request-Id": "from-client"})
+    history = await workflow_of(temporal_client, account, response.json()["id"]).fetch_history()
+    header = history.events[0].workflow_execution_started_event_attributes.header.fields
+    assert PayloadConverter.default.from_payload(header[CORRELATION_ID]) == "from-client"
 
 
 async def test_a_repeated_request_is_answered_alike_and_creates_nothing(

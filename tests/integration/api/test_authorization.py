@@ -77,7 +77,14 @@ async def test_without_the_scope_read_a_key_sees_only_the_clips_that_it_asks_for
         assert not shown_by(OURS[name]) & (MEDIA | {"Stream", "StreamDetail"}), name
     write = await allowed(await new_account(Scope.WRITE))
     assert write == {
-        *("analyzeStream", "stopStream", "batchStopStreams", "deleteStream", "giveFeedback"),
+        *(
+            "analyzeRecording",
+            "analyzeStream",
+            "stopStream",
+            "batchStopStreams",
+            "deleteStream",
+            "giveFeedback",
+        ),
         *("createClip", "deleteClip"),
         *("createExport", "cancelExport", "deleteExport"),
     }

@@ -8,7 +8,13 @@ import pytest
 from fastapi.routing import APIRoute
 
 from infra.db.engine import Database
-from tests.factories.rows import new_endpoint, new_export, new_requested_clip, new_stream
+from tests.factories.rows import (
+    new_endpoint,
+    new_export,
+    new_highlight,
+    new_requested_clip,
+    new_stream,
+)
 from tests.integration.api.conftest import Account
 from tests.integration.api.test_isolation import RESOURCES
 
@@ -16,10 +22,13 @@ EMPTY = {
     "deleteConnection": "/v1/connections/{connection_id}",
     "deleteWebhook": "/v1/webhooks/{endpoint_id}",
     "deleteProfileOverride": "/v1/profiles/soccer/override",
+    "resetProfileTaste": "/v1/profiles/soccer/taste",
     "deleteBudget": "/v1/usage/budgets/analyzed_seconds",
     "deleteClip": "/v1/clips/{clip_id}",
     "deleteExport": "/v1/exports/{export_id}",
     "deleteStream": "/v1/streams/{stream_id}",
+    "deleteStreamLegalHold": "/v1/streams/{stream_id}/legal-hold",
+    "deleteHighlightLegalHold": "/v1/highlights/{highlight_id}/legal-hold",
 }
 
 
@@ -48,6 +57,7 @@ async def test_an_empty_answer_has_no_type_and_is_given_whatever_is_accepted(
         connection_id=connection["id"],
         endpoint_id=await new_endpoint(database, account.tenant_id),
         stream_id=stream,
+        highlight_id=await new_highlight(database, account.tenant_id, stream),
     )
     headers = {"If-Match": "*", "Accept": "text/plain"}
     response = await http.delete(path, headers=headers)

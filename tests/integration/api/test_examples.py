@@ -25,7 +25,14 @@ from infra.db.repositories import streams
 from infra.storage.segment_index import StoredSegments
 from infra.storage.segments import LocalSegmentStore
 from infra.storage.signed_urls import ClipLinks, UrlSigner
-from tests.factories.rows import new_clip, new_export, new_highlight, new_stream
+from tests.factories.rows import (
+    new_clip,
+    new_deletion,
+    new_export,
+    new_export_batch,
+    new_highlight,
+    new_stream,
+)
 from tests.factories.segments import stored_segment
 from tests.integration.api.conftest import BASE_URL, SECRET, Account
 from tests.openapi import Documented, document, operations
@@ -80,7 +87,8 @@ async def scene(
     budget = operations()["putBudget"].body_example()
     await http.put("/v1/usage/budgets/analyzed_seconds", json=budget)
     known = {"stream_id": stream, "highlight_id": highlight, "clip_id": clip, "key_id": key["id"]}
-    known |= {"export_id": export}
+    known |= {"deletion_id": await new_deletion(database, tenant)}
+    known |= {"export_id": export, "batch_id": await new_export_batch(database, tenant, stream)}
     known |= {"connection_id": connection["id"], "endpoint_id": endpoint["id"]}
     known |= {"delivery_id": delivery["id"]}
     return Scene(

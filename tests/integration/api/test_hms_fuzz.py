@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from api.connections.hms_webhooks import MAX_BODY_BYTES
 from domain.hms.events import NotAnEventError, parse_event
-from infra import telemetry
 from infra.settings import Settings
+from infra.telemetry import logs
 from tests.factories.hms import DATA, body
 from tests.fakes.hms_sender import connect
 from tests.integration.api.conftest import Account
@@ -81,7 +81,7 @@ def log(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     written = io.StringIO()
-    telemetry.configure(Settings(log_format=request.param), component="api")
+    logs.configure(Settings(log_format=request.param), component="api")
     handler = root.handlers[0]
     assert isinstance(handler, logging.StreamHandler)
     handler.setStream(written)

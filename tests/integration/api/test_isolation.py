@@ -13,11 +13,15 @@ from api.clips import on_demand, playback
 from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
+from api.exports import batches as export_batches
 from api.exports import routes as exports
 from api.highlights import feedback, search
 from api.highlights import routes as highlights
 from api.keys import routes as keys
 from api.profiles import routes as profiles
+from api.profiles import taste
+from api.streams import chapters as stream_chapters
+from api.streams import deletions
 from api.streams import events as stream_events
 from api.streams import routes as streams
 from api.usage import routes as usage
@@ -26,22 +30,37 @@ from api.webhooks import routes as webhooks
 from infra.db.engine import Database
 from tests.factories.rows import (
     new_clip,
+    new_deletion,
     new_delivery,
     new_endpoint,
     new_export,
+    new_export_batch,
     new_highlight,
     new_stream,
 )
 from tests.integration.api.conftest import Account
 
 RESOURCES = (
-    *(streams, stream_events),
-    *(search, highlights, feedback, clips, on_demand, playback, exports, profiles, usage),
+    *(streams, stream_events, stream_chapters, deletions),
+    *(
+        search,
+        highlights,
+        feedback,
+        clips,
+        on_demand,
+        playback,
+        exports,
+        export_batches,
+        profiles,
+        taste,
+        usage,
+    ),
     *(connections, hms_webhooks, webhooks, deliveries, keys, audit),
 )
 BY_ID = [
     ("GET", "/v1/streams/{stream_id}"),
     ("POST", "/v1/streams/{stream_id}/stop"),
+    ("GET", "/v1/streams/{stream_id}/chapters"),
     ("GET", "/v1/highlights/{highlight_id}"),
     ("GET", "/v1/highlights/{highlight_id}/similar"),
     ("GET", "/v1/highlights/{highlight_id}/feedback"),
@@ -51,6 +70,15 @@ BY_ID = [
     ("GET", "/v1/exports/{export_id}"),
     ("POST", "/v1/exports/{export_id}/cancel"),
     ("DELETE", "/v1/exports/{export_id}"),
+    ("GET", "/v1/deletions/{deletion_id}"),
+    ("PUT", "/v1/streams/{stream_id}/legal-hold"),
+    ("DELETE", "/v1/streams/{stream_id}/legal-hold"),
+    ("PUT", "/v1/highlights/{highlight_id}/legal-hold"),
+    ("DELETE", "/v1/highlights/{highlight_id}/legal-hold"),
+    ("GET", "/v1/export-batches/{batch_id}"),
+    ("GET", "/v1/export-batches/{batch_id}/manifest"),
+    ("POST", "/v1/export-batches/{batch_id}/cancel"),
+    ("POST", "/v1/export-batches/{batch_id}/resume"),
     ("GET", "/v1/webhooks/{endpoint_id}"),
     ("GET", "/v1/webhooks/{endpoint_id}/deliveries"),
     ("POST", "/v1/webhooks/{endpoint_id}/test"),
@@ -63,11 +91,15 @@ BY_ID = [
 ]
 BODIES = {
     "/v1/highlights/{highlight_id}/feedback": {"verdict": "like"},
+    "/v1/streams/{stream_id}/legal-hold": {"reason": "x"},
+    "/v1/highlights/{highlight_id}/legal-hold": {"reason": "x"},
 }
 LISTS = [
     ("GET", "/v1/streams"),
     ("GET", "/v1/highlights/list"),
     ("GET", "/v1/exports"),
+    ("GET", "/v1/export-batches"),
+    ("GET", "/v1/deletions"),
     ("GET", "/v1/webhooks"),
     ("GET", "/v1/webhooks/deliveries"),
     ("GET", "/v1/connections"),
@@ -77,6 +109,8 @@ SEARCHES = [("GET", "/v1/highlights/search")]
 # By signature instead of a key (test_clips.py, test_exports.py, test_instant_clips.py), or
 # creating only.
 OTHERS = [
+    # With a format (test_chapters.py).
+    ("GET", "/v1/streams/{stream_id}/timeline"),
     # With stored media, or on demand only (test_clips_on_demand.py).
     ("POST", "/v1/streams/{stream_id}/clips"),
     ("DELETE", "/v1/clips/{clip_id}"),
@@ -92,6 +126,11 @@ OTHERS = [
     ("HEAD", "/v1/exports/{export_id}/renditions/{number}/download"),
     ("GET", "/v1/exports/{export_id}/renditions/{number}/index"),
     ("POST", "/v1/exports"),
+    # By highlights (test_export_batches.py), and by signature.
+    ("POST", "/v1/export-batches"),
+    # Of a stream (test_deletions.py).
+    ("POST", "/v1/deletions"),
+    ("GET", "/v1/export-batches/{batch_id}/files.zip"),
     ("POST", "/v1/streams/analyze"),
     ("POST", "/v1/webhooks/subscribe"),
 ]
@@ -111,6 +150,10 @@ PROFILES = [
     ("PUT", "/v1/profiles/{profile_id}/override"),
     ("DELETE", "/v1/profiles/{profile_id}/override"),
     ("GET", "/v1/profiles/{profile_id}/override/history"),
+    # test_taste.py
+    ("GET", "/v1/profiles/{profile_id}/taste"),
+    ("PATCH", "/v1/profiles/{profile_id}/taste"),
+    ("DELETE", "/v1/profiles/{profile_id}/taste"),
 ]
 # By a body, or once only (test_connections.py), and by a secret (test_hms_webhooks.py).
 CONNECTIONS = [
@@ -160,6 +203,8 @@ async def owned(other_account: Account, database: Database, clip_root: Path) -> 
         "highlight_id": highlight,
         "clip_id": clip,
         "export_id": export,
+        "deletion_id": await new_deletion(database, tenant),
+        "batch_id": await new_export_batch(database, tenant, stream, exports_in_it=0),
         "endpoint_id": endpoint,
         "delivery_id": delivery,
         "connection_id": UUID(connection["id"]),
@@ -189,7 +234,7 @@ async def test_another_tenants_id_is_not_found(
     path: str,
 ) -> None:
     target = path.format(**owned)
-    body = BODIES.get(path) if method == "POST" else None
+    body = BODIES.get(path) if method in {"POST", "PUT"} else None
     assert (await account.http.request(method, target, json=body)).status_code == 404
     answer = await other_account.http.request(method, target, json=body)
     assert answer.status_code in {200, 202, 204}

@@ -146,7 +146,10 @@ async def test_a_deleted_stream_ends_it(
 ) -> None:
     following = asyncio.create_task(follow(client, account, stream))
     async with database.session(account.tenant_id) as session:
-        await streams.delete_with_contents(session, tenant_id=account.tenant_id, stream_id=stream)
+        await streams.request_deletion(
+            session, tenant_id=account.tenant_id, stream_id=stream, reason=""
+        )
+        await streams.delete_rows(session, tenant_id=account.tenant_id, stream_id=stream)
     response = await following
     # Whether the deletion or the request came first: it is not found, or it ends.
     assert response.status_code == 404 or told(response)[-1].data == {"reason": "deleted"}

@@ -14,7 +14,6 @@ import structlog
 from pydantic import SecretStr
 
 from app.doctor import examine
-from infra import telemetry
 from infra.amqp import stay_connected
 from infra.db.engine import Database
 from infra.encryption import ManagementKey
@@ -24,6 +23,7 @@ from infra.rate_limit import Limit, RateLimitBucket, RateLimiter
 from infra.redaction import redact
 from infra.settings import Settings
 from infra.ssrf import UrlGuard
+from infra.telemetry import logs
 from infra.temporal.client import connect
 from infra.webhooks.sender import WebhookSender
 from tests.fakes.gemini import FakeGemini
@@ -64,15 +64,15 @@ async def test_no_adapter_shows_a_secret(
                 "log_format": "json",
             }
         )
-        telemetry.configure(settings, component="test")
+        logs.configure(settings, component="test")
         seen = await asyncio.gather(*_provoke(settings), return_exceptions=True)
         findings = await asyncio.to_thread(examine, settings)
     shown = [redact("".join(format_exception(e))) for e in seen if isinstance(e, BaseException)]
-    logs = capsys.readouterr().err
+    written = capsys.readouterr().err
     assert len(shown) == 4
-    assert "broker_lost" in logs
-    assert "rate limits are away" in logs
-    assert MARK not in logs
+    assert "broker_lost" in written
+    assert "rate limits are away" in written
+    assert MARK not in written
     assert MARK not in str(findings)
     assert MARK not in "".join(shown)
     assert not any(MARK in str(each) for each in seen)

@@ -39,6 +39,7 @@ STAGES: Final = read_stages()
 GIVEN: Final = {"HIGHLIGHTS_SIGNING_SECRET": "0123456789abcdef" * 4}
 _VARIABLE: Final = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 _DEADLINE: Final = 90.0
+_METRICS: Final = ("HIGHLIGHTS_METRICS_ADDRESS", "HIGHLIGHTS_TEMPORAL_METRICS_ADDRESS")
 
 
 def interpolated(text: object) -> str:
@@ -52,7 +53,12 @@ def interpolated(text: object) -> str:
 
 
 def order() -> list[str]:
-    graph = {name: set(each.get("depends_on", {})) for name, each in SERVICES.items()}
+    """The services without those of a profile, which are started only on demand."""
+    graph = {
+        name: set(each.get("depends_on", {}))
+        for name, each in SERVICES.items()
+        if "profiles" not in each
+    }
     return list(TopologicalSorter(graph).static_order())
 
 
@@ -64,6 +70,12 @@ class Machine:
         self._postgres = server
         self._processes: list[ChildProcess] = []
         ports = free_ports(5)
+        others = [f"127.0.0.1:{port}" for port in free_ports(6)]
+        self.metrics = {
+            "api": others[:2],
+            "worker": others[2:4],
+            "migrate": others[4:],
+        }
         self.replaced: dict[str, str] = dict(
             zip(
                 ("temporal:7233", "s3:7070", "api:8000", "worker:8001"),
@@ -170,6 +182,8 @@ class Machine:
             native["HIGHLIGHTS_HOME"] = str(self._directory / name)
             port = self.replaced["api:8000"].partition(":")[2]
             native |= {"HIGHLIGHTS_API_PORT": port, "HIGHLIGHTS_API_HOST": "127.0.0.1"}
+            for variable, address in zip(_METRICS, self.metrics[name], strict=True):
+                native[variable] = address
             native |= {"HOME": str(self._directory), "AWS_EC2_METADATA_DISABLED": "true"}
         return native
 
@@ -228,6 +242,10 @@ def test_the_services_start_in_their_order_and_a_tenant_can_use_the_api(machine:
         f"{url}/v1/highlights/list", headers={"Authorization": f"Bearer {created.stdout.strip()}"}
     )
     assert (answer.status_code, answer.json()["data"]) == (200, [])
+    for name, (ours, sdk) in machine.metrics.items():
+        if name != "migrate":
+            assert "highlights_api_request_seconds" in httpx.get(f"http://{ours}/metrics").text
+            assert "temporal_request" in httpx.get(f"http://{sdk}/metrics").text
 
 
 def hosts(values: Sequence[object]) -> set[str]:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -33,11 +34,14 @@ from domain.streams.backfill.messages import (
 from domain.streams.backfill.planning import JoinedBy
 from domain.streams.messages import RecordingReady
 from domain.streams.status import EndReason
-from infra.media import zip_recording as archive_shelf
+from infra.media.ffmpeg import find_ffmpeg
 from infra.media.hls_client import HlsClient, UnreachableError
 from infra.media.pool import MediaPool
+from infra.media.recordings import cache
+from infra.media.recordings.cache import upload_key
 from infra.ssrf import UrlGuard
 from infra.storage.segments import LocalSegmentStore
+from tests.factories.media import make_video
 from tests.integration.ingest.harness import QUICK, heartbeats, static_origin
 
 pytestmark = pytest.mark.timeout(60)
@@ -109,7 +113,11 @@ async def recorder(tmp_path: Path, media_pool: MediaPool) -> AsyncIterator[Recor
     store = LocalSegmentStore(tmp_path / "segments")
     async with HlsClient(UrlGuard(allow_private=True)) as client:
         activities = RecordingActivities(
-            store=store, client=client, pool=media_pool, heartbeat_interval=0.02
+            store=store,
+            client=client,
+            pool=media_pool,
+            ffmpeg=find_ffmpeg(),
+            heartbeat_interval=0.02,
         )
         yield Recorder(activities, store)
     assert list((tmp_path / "segments" / ".scratch").glob("*")) == []
@@ -120,7 +128,10 @@ async def other_recorder(tmp_path: Path, media_pool: MediaPool) -> AsyncIterator
     """Another worker, with connections of its own."""
     store = LocalSegmentStore(tmp_path / "segments")
     async with HlsClient(UrlGuard(allow_private=True)) as client:
-        yield Recorder(RecordingActivities(store=store, client=client, pool=media_pool), store)
+        yield Recorder(
+            RecordingActivities(store=store, client=client, pool=media_pool, ffmpeg=find_ffmpeg()),
+            store,
+        )
 
 
 @asynccontextmanager
@@ -333,11 +344,94 @@ async def test_an_archive_that_is_refused_says_why(recorder: Recorder) -> None:
 async def test_an_archive_larger_than_allowed_is_not_downloaded(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive_shelf, "MAX_ARCHIVE_BYTES", 1000)
+    monkeypatch.setattr(cache, "MAX_FILE_BYTES", 1000)
     async with static_origin({"recording.zip": lambda _: Response(bytes(1001))}) as (base, _):
         survey = await recorder.survey(f"{base}/recording.zip")
     assert survey.problem is not None
     assert survey.problem.reason is EndReason.PLAYLIST_TOO_LARGE
+
+
+MEDIA_FILES: dict[str, dict[str, Any]] = {
+    "mp4": {},
+    "mov": {},
+    "mkv": {"audio_codec": "libvorbis"},
+    "webm": {"video_codec": "libvpx-vp9", "audio_codec": "libopus"},
+    "ts": {"audio_codec": "mp2"},
+    "mp3": {"video": False, "audio_codec": "libmp3lame"},
+}
+
+
+@pytest.mark.parametrize("suffix", MEDIA_FILES)
+async def test_a_media_file_is_cut_into_segments_without_gaps(
+    recorder: Recorder, tmp_path: Path, suffix: str
+) -> None:
+    file = make_video(
+        tmp_path / f"film.{suffix}",
+        seconds=6.0,
+        size="160x90",
+        keyframe_interval=1.0,
+        **MEDIA_FILES[suffix],
+    )
+    content = file.read_bytes()
+    async with static_origin({file.name: lambda _: Response(content)}) as (base, hits):
+        survey = await recorder.survey(f"{base}/{file.name}?X-Amz-Signature=secret")
+        window = (await recorder.fetch(survey)).window
+    assert (survey.problem, hits[file.name]) == (None, 1)
+    assert window is not None
+    assert window.gaps == ()
+    assert window.end == pytest.approx(6.0, abs=0.15)
+    assert all(each.duration <= 2.5 for each in window.segments)
+
+
+async def test_a_file_without_media_says_so(recorder: Recorder) -> None:
+    async with static_origin({"film.mp4": lambda _: Response(b"<html>no film</html>")}) as (
+        base,
+        _,
+    ):
+        survey = await recorder.survey(f"{base}/film.mp4?X-Amz-Signature=secret")
+    assert survey.problem is not None
+    assert survey.problem.reason is EndReason.NOT_A_PLAYLIST
+    assert survey.problem.message.startswith("The recording's file is not used: it cannot be read")
+    assert "secret" not in survey.problem.message
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{secret}\n#EXT-X-ENDLIST\n",
+        "ffconcat version 1.0\nfile '{secret}'\n",
+    ],
+    ids=["playlist", "list of files"],
+)
+async def test_a_file_that_names_other_files_is_refused(
+    recorder: Recorder, video: Path, content: str
+) -> None:
+    """Else it could make us publish a file of ours."""
+    listing = content.format(secret=video)
+    async with static_origin({"film.ts": lambda _: Response(listing)}) as (base, _):
+        survey = await recorder.survey(f"{base}/film.ts")
+    assert survey.problem is not None
+    assert survey.problem.reason is EndReason.NOT_A_PLAYLIST
+
+
+async def test_an_uploaded_file_is_read_from_the_store(recorder: Recorder, video: Path) -> None:
+    key = upload_key(tenant_id=TENANT, stream_id=STREAM)
+    await recorder.store.put(key, await asyncio.to_thread(video.read_bytes))
+    survey = await recorder.survey(f"upload:{key}")
+    window = (await recorder.fetch(survey)).window
+    assert window is not None
+    assert window.end == pytest.approx(12.0, abs=0.1)
+    release = RecordingRelease(tenant_id=TENANT, stream_id=STREAM)
+    await ActivityEnvironment().run(recorder.activities.release_recording, release)
+    assert not await recorder.store.exists(key)
+
+
+async def test_another_tenants_upload_is_refused(recorder: Recorder, video: Path) -> None:
+    key = upload_key(tenant_id=UUID(int=9), stream_id=STREAM)
+    await recorder.store.put(key, await asyncio.to_thread(video.read_bytes))
+    survey = await recorder.survey(f"upload:{key}")
+    assert survey.problem is not None
+    assert survey.problem.reason is EndReason.URL_FORBIDDEN
 
 
 async def test_an_address_on_our_own_network_is_refused_also_behind_a_redirect(
@@ -345,7 +439,9 @@ async def test_an_address_on_our_own_network_is_refused_also_behind_a_redirect(
 ) -> None:
     store = LocalSegmentStore(tmp_path)
     async with HlsClient(UrlGuard()) as client:
-        activities = RecordingActivities(store=store, client=client, pool=media_pool)
+        activities = RecordingActivities(
+            store=store, client=client, pool=media_pool, ffmpeg=find_ffmpeg()
+        )
         survey = await Recorder(activities, store).survey("https://127.0.0.1/vod.m3u8")
     assert survey.problem is not None
     assert survey.problem.reason is EndReason.URL_FORBIDDEN

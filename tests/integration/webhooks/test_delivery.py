@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import pytest
+from prometheus_client import REGISTRY
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.testing import ActivityEnvironment
 
@@ -69,6 +70,27 @@ async def test_a_clip_is_delivered_as_soon_as_it_is_recorded(post: Post) -> None
     link = urlsplit(document["data"]["url"])
     assert (link.hostname, link.path) == ("api.test", f"/v1/clips/{record.spec.id}/download")
     assert {"signature", "expires"} <= set(parse_qs(link.query))
+
+
+def measured(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+async def test_attempts_and_the_lag_of_what_arrives_are_measured(
+    post: Post, temporal_client: Client
+) -> None:
+    names = "highlights_delivery_attempts_total", "highlights_delivery_lag_seconds_count"
+
+    def seen() -> tuple[float, ...]:
+        by_outcome = (measured(names[0], outcome=each) for each in ("failed", "succeeded"))
+        return (*by_outcome, measured(names[1]))
+
+    before = seen()
+    async with receiver(answering(500, 200)) as hook:
+        endpoint = await post.endpoint(hook.url)
+        await post.tell(*told(post, 50))
+        await workflow_of(temporal_client, post, endpoint).result()
+    assert seen() == tuple(each + 1 for each in before)
 
 
 async def test_an_endpoint_receives_only_subscribed_events(

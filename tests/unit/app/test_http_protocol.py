@@ -9,19 +9,25 @@ from collections.abc import Iterator
 
 import pytest
 import uvicorn
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
 from app.serve import MAX_HEAD_BYTES, ProblemProtocol
 
 PATIENCE = 30.0
 
 
+async def read_and_answer(scope: Scope, receive: Receive, send: Send) -> None:
+    async for _ in Request(scope, receive).stream():
+        pass
+    await PlainTextResponse("fine")(scope, receive, send)
+
+
 @pytest.fixture(scope="module")
 def address() -> Iterator[tuple[str, int]]:
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        PlainTextResponse("fine"), http=ProblemProtocol, log_config=None, lifespan="off"
-    )
+    config = uvicorn.Config(read_and_answer, http=ProblemProtocol, log_config=None, lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
@@ -71,6 +77,13 @@ def test_headers_without_an_end(address: tuple[str, int]) -> None:
     status, _, body = answer(address, endless)
     assert status == "HTTP/1.1 431 Request Header Fields Too Large"
     assert json.loads(body)["code"] == "headers_too_large"
+
+
+def test_a_large_body_is_no_header(address: tuple[str, int]) -> None:
+    body = b"a" * (4 * MAX_HEAD_BYTES)
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    status, _, _ = answer(address, head.encode() + body)
+    assert status == "HTTP/1.1 200 OK"
 
 
 def test_what_is_readable_is_answered(address: tuple[str, int]) -> None:

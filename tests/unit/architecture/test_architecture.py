@@ -125,6 +125,7 @@ ALLOWED: list[tuple[Lint, str, str]] = [
     (container_imports, "app/commands.py", "from app.container import Container"),
     (container_imports, "api/x.py", "from av.container import InputContainer"),
     (workflow_starts, "app/services/x.py", "client.start_workflow(StreamWorkflow.run)"),
+    (workflow_starts, "infra/x.py", "super().start_workflow(given)"),
     (named_by_string, "app/x.py", "client.start_workflow(StreamWorkflow.run, 'x')"),
     (named_by_string, "app/x.py", "import signal\nsignal.signal(signal.SIGTERM, stop)"),
     (named_by_string, "infra/x.py", "signal.signal(number, signal.SIG_DFL)"),

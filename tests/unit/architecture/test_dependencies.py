@@ -23,6 +23,7 @@ COMES_WITH = {
     "pydantic_core": "pydantic",
     "redis": "limits",  # by its extra
     "starlette": "fastapi",
+    "yarl": "aiohttp",  # whose URLs it takes
 }
 """Modules that are part of what a package offers in its own interface."""
 

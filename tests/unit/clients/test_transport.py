@@ -35,6 +35,7 @@ from tldrtv_highlights import (
     ServerError,
     UnexpectedAnswerError,
 )
+from tldrtv_highlights._endpoint import AsyncFileBody, FileBody
 from tldrtv_highlights._events import EventParser
 from tldrtv_highlights.errors import retry_after
 from tldrtv_highlights.models import Clip, ClipDetail, StreamEvent
@@ -125,6 +126,35 @@ async def test_a_call_carries_the_key_and_json(either: Either) -> None:
         "options": {"max_height": 720},
     }
     assert (stream.id, stream.is_over) == (STREAM["id"], False)
+
+
+async def test_an_upload_sends_the_file_and_its_length(either: Either, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 5_000  # more than one part
+    file = written(tmp_path, content)
+    script = Script(ok(STREAM, 201))
+    await either.result(either.client(script).recordings.upload(file, game="soccer"))
+    (request,) = script.requests
+    assert str(request.url) == f"{API}/v1/recordings/upload?game=soccer"
+    assert request.content == content
+    assert request.headers["Content-Length"] == str(len(content))
+    assert request.headers["Content-Type"] == "application/octet-stream"
+
+
+def test_a_file_is_read_anew_for_each_repetition(tmp_path: Path) -> None:
+    body = FileBody(written(tmp_path, b"film"))
+    assert [list(body), list(body)] == [[b"film"], [b"film"]]
+
+
+async def test_a_file_is_read_anew_for_each_repetition_by_asyncio_too(tmp_path: Path) -> None:
+    body = AsyncFileBody(written(tmp_path, b"film"))
+    for _ in range(2):
+        assert [each async for each in body] == [b"film"]
+
+
+def written(folder: Path, content: bytes) -> Path:
+    file = folder / "film.mp4"
+    file.write_bytes(content)
+    return file
 
 
 async def test_names_in_a_path_cannot_leave_their_place(either: Either) -> None:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.hms.effects import beam_stream_id
-from domain.ids import feedback_id, highlight_id
+from domain.ids import (
+    delivery_workflow_id,
+    feedback_id,
+    highlight_id,
+    ids_of_workflow,
+    stream_workflow_id,
+)
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 tenants = st.uuids(version=4)
@@ -33,3 +40,22 @@ def test_feedback_and_beams_share_a_namespace_and_cannot_collide(
     assert highlight.version != tenant.version
     beam = beam_stream_id(tenant_id=tenant, connection_id=connection, key=key)
     assert beam != feedback_id(highlight=highlight, author=f"{connection}/{key}")
+
+
+@pytest.mark.parametrize(
+    ("workflow_id", "expected"),
+    [
+        (
+            stream_workflow_id(tenant_id=ONE, stream_id=TWO),
+            {"tenant_id": str(ONE), "stream_id": str(TWO)},
+        ),
+        (
+            delivery_workflow_id(tenant_id=ONE, endpoint_id=TWO, ordering_key="a/b"),
+            {"tenant_id": str(ONE), "endpoint_id": str(TWO)},
+        ),
+        ("outbox-relay", {}),
+        ("execution-reconcile-now", {}),
+    ],
+)
+def test_a_workflow_id_names_tenant_and_subject(workflow_id: str, expected: dict[str, str]) -> None:
+    assert ids_of_workflow(workflow_id) == expected

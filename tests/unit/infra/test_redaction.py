@@ -17,10 +17,10 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.exceptions import ApplicationError
 
 from api.errors.problems import UnavailableProblem
-from infra import telemetry
 from infra.redaction import MASK, redact, register
 from infra.settings import Settings
-from infra.temporal.client import DATA_CONVERTER
+from infra.telemetry import logs
+from infra.temporal.client import data_converter
 from tests.fakes.s3_server import cdn_private_key
 
 MARK = "mark-7f3a\"/é'x"
@@ -57,6 +57,8 @@ def marked(name: str) -> tuple[str, str]:
     if name == "clip_cdn_private_key":
         return CDN_KEY, CDN_KEY.splitlines()[2]
     mark = f"mark-of-{name}-7f3a-9c41e2b8d65f"
+    if name == "temporal_keys":
+        return f"k1:{mark}", mark
     return (f"{URLS[name]}://user:{mark}@127.0.0.1:1/x", mark) if name in URLS else (mark, mark)
 
 
@@ -66,7 +68,7 @@ def test_the_value_of_every_secret_setting_is_replaced_everywhere(
 ) -> None:
     value, mark = marked(name)
     settings = Settings.model_validate(REQUIRED.get(name, {}) | {name: value, "log_format": "json"})
-    telemetry.configure(settings, component="test")
+    logs.configure(settings, component="test")
     error = ValueError(f"could not use {value} ({mark})")
     failure = Failure()
     try:
@@ -77,9 +79,8 @@ def test_the_value_of_every_secret_setting_is_replaced_everywhere(
     except ApplicationError as caught:
         structlog.get_logger().exception("failed", value=value, deep={"list": [mark]})
         logging.getLogger("library").warning("%s", value, exc_info=True)
-        DATA_CONVERTER.failure_converter.to_failure(
-            caught, DATA_CONVERTER.payload_converter, failure
-        )
+        converter = data_converter(settings)
+        converter.failure_converter.to_failure(caught, converter.payload_converter, failure)
     problem = UnavailableProblem(f"No answer from {value}.").response("r-1")
     written = capsys.readouterr().err + str(failure) + bytes(problem.body).decode()
     assert "failed" in written

@@ -14,11 +14,14 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import NondeterminismError, SandboxImportNotificationPolicy
 
 from app.worker import workflow_runner
+from infra.telemetry.temporal import CorrelationInterceptor
 from tests.unit.workflows.changed_stream import ChangedStreamWorkflow
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
+from workflows.deletion import DeletionWorkflow
 from workflows.delivery import DeliveryWorkflow
 from workflows.export import ExportWorkflow
+from workflows.export_batch import ExportBatchWorkflow
 from workflows.maintenance import MaintenanceWorkflow
 from workflows.reconcile import ReconcileExecutionsWorkflow, ReconcileWorkflow
 from workflows.relay import OutboxRelayWorkflow, RelayWorkflow
@@ -49,6 +52,8 @@ def replayer(stream: type) -> Replayer:
             stream,
             ClipWorkflow,
             ExportWorkflow,
+            ExportBatchWorkflow,
+            DeletionWorkflow,
             DeliveryWorkflow,
             OutboxRelayWorkflow,
             MaintenanceWorkflow,
@@ -60,6 +65,7 @@ def replayer(stream: type) -> Replayer:
         ],
         workflow_runner=strict_runner(),
         data_converter=pydantic_data_converter,
+        interceptors=[CorrelationInterceptor()],  # no stored history has its header
     )
 
 
@@ -77,6 +83,7 @@ def test_every_kind_of_life_is_stored() -> None:
         "continued-first",
         "continued-last",
         "corrected",
+        "deletion",
         "delivered",
         "delivery-continued-first",
         "delivery-continued-last",
@@ -84,6 +91,8 @@ def test_every_kind_of_life_is_stored() -> None:
         "execution-reconcile",
         "export-cancelled",
         "exported",
+        "export-batch",
+        "export-batch-resumed",
         "failed",
         "failed-unrecorded",
         "maintenance",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from functools import cached_property
-from typing import Any, Final, Generic, TypeVar
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar, cast
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
@@ -18,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from tldrtv_highlights.errors import UnexpectedAnswerError, error_of
 
 T = TypeVar("T")
+_PART: Final = 1 << 20
 Identity = str | UUID
 
 
@@ -33,12 +36,16 @@ UNSET: Final = Unset.UNSET
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """What one call sends; values of `query` that are None are left out."""
+    """What one call sends; values of `query` that are None are left out.
+
+    The body is JSON, or the bytes of `file`.
+    """
 
     path: Mapping[str, Identity] = field(default_factory=dict)
     query: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
+    file: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +56,7 @@ class Endpoint(Generic[T]):
         operation_id: its name in the OpenAPI document.
         method: HTTP's.
         path: a template such as `/v1/streams/{stream_id}`.
-        answer: the type of the answer's body; `None` where it has none.
+        answer: the type of the answer's body; `None` where it has none, `bytes` of a file.
         creates: whether it takes an `Idempotency-Key`, so that it can be repeated.
         repeatable: whether a second request does nothing that the first has not done.
         statuses: those that carry an answer.
@@ -69,7 +76,12 @@ class Endpoint(Generic[T]):
         headers = {"Accept": "application/json", **sent.headers}
         if self.creates:
             headers.setdefault("Idempotency-Key", str(uuid4()))
-        content = None
+        content: bytes | Iterable[bytes] | AsyncIterable[bytes] | None = None
+        if sent.file is not None:
+            headers["Content-Type"] = "application/octet-stream"
+            headers["Content-Length"] = str(sent.file.stat().st_size)
+            is_async = isinstance(http, httpx.AsyncClient)
+            content = AsyncFileBody(sent.file) if is_async else FileBody(sent.file)
         if sent.body is not None:
             content = pydantic_core.to_json(dict(sent.body))
             headers["Content-Type"] = "application/json"
@@ -94,6 +106,8 @@ class Endpoint(Generic[T]):
             raise error_of(response)
         if self.answer is type(None):
             return None
+        if self.answer is bytes:
+            return cast("T", response.content)
         try:
             return self._adapter.validate_json(response.content)
         except ValidationError as error:
@@ -109,6 +123,30 @@ class Endpoint(Generic[T]):
     @cached_property
     def _adapter(self) -> TypeAdapter[T]:
         return TypeAdapter(self.answer)
+
+
+@dataclass(frozen=True)
+class FileBody:
+    """The bytes of a file, which is opened anew for each repetition of a request."""
+
+    path: Path
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self.path.open("rb") as file:
+            while part := file.read(_PART):
+                yield part
+
+
+@dataclass(frozen=True)
+class AsyncFileBody:
+    """The same for asyncio; the file is read in threads."""
+
+    path: Path
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with await asyncio.to_thread(self.path.open, "rb") as file:
+            while part := await asyncio.to_thread(file.read, _PART):
+                yield part
 
 
 def given(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON

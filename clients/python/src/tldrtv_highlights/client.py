@@ -13,11 +13,14 @@ from tldrtv_highlights.resources import (
     Audit,
     Clips,
     Connections,
+    Deletions,
+    ExportBatches,
     Exports,
     HealthChecks,
     Highlights,
     Keys,
     Profiles,
+    Recordings,
     Streams,
     UsageStats,
     Webhooks,
@@ -53,9 +56,12 @@ class HighlightsClient:
         key = _checked_key(api_key)
         self._transport = SyncTransport(http, api_key=key, retry=retry or RetryPolicy())
         self.streams = Streams(self._transport)
+        self.recordings = Recordings(self._transport)
         self.highlights = Highlights(self._transport)
         self.clips = Clips(self._transport)
         self.exports = Exports(self._transport)
+        self.export_batches = ExportBatches(self._transport)
+        self.deletions = Deletions(self._transport)
         self.profiles = Profiles(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.connections = Connections(self._transport)
@@ -111,9 +117,12 @@ class AsyncHighlightsClient:
         key = _checked_key(api_key)
         self._transport = AsyncTransport(connect, api_key=key, retry=retry or RetryPolicy())
         self.streams = Streams(self._transport)
+        self.recordings = Recordings(self._transport)
         self.highlights = Highlights(self._transport)
         self.clips = Clips(self._transport)
         self.exports = Exports(self._transport)
+        self.export_batches = ExportBatches(self._transport)
+        self.deletions = Deletions(self._transport)
         self.profiles = Profiles(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.connections = Connections(self._transport)

@@ -21,6 +21,7 @@ from sqlalchemy.orm import make_transient_to_detached
 
 import infra.db.repositories as package
 from domain.clips.models import ClipSpec
+from domain.exports.batches import BatchCounts, BatchRef, NextExportsInput
 from domain.exports.models import (
     ExportRecord,
     ExportSource,
@@ -31,9 +32,11 @@ from domain.exports.models import (
 )
 from domain.highlights.feedback import FeedbackVerdict
 from domain.highlights.selection import DecisionStatus
+from domain.highlights.taste import Taste
 from domain.hms.beam import Outcome
 from domain.hms.effects import BeamRef, EndSession
 from domain.hms.messages import SessionRef
+from domain.ids import deletion_id
 from domain.media.segments import GapStatus
 from domain.profiles.documents import ProfileOverride
 from domain.score import DIMENSIONS
@@ -79,9 +82,18 @@ from infra.db.repositories.deliveries import Attempt, DeliveryFilter, WaitingDel
 from infra.db.repositories.highlights import HighlightFilter
 from infra.db.repositories.idempotency import StoredResponse
 from infra.db.repositories.inbound_events import NewEvent
-from infra.db.repositories.profiles import ProfileOverrides
+from infra.db.repositories.profiles import ProfileOverrides, Tastes
 from infra.db.repositories.search import TextQuery
-from infra.db.tables import ApiKey, Clip, Export, Highlight, Stream, UsageBudget, WebhookEndpoint
+from infra.db.tables import (
+    ApiKey,
+    Clip,
+    Export,
+    ExportBatch,
+    Highlight,
+    Stream,
+    UsageBudget,
+    WebhookEndpoint,
+)
 from tests.factories.rows import PICTURE, PROFILE, URL, candidate, clip_record, decision
 
 WHEN = datetime(2026, 5, 2, tzinfo=UTC)
@@ -98,6 +110,8 @@ class Target:
     highlight: UUID
     clip: UUID
     export: UUID
+    batch: UUID
+    deleted: UUID
     key: UUID
     key_hash: bytes
     event: UUID
@@ -214,6 +228,28 @@ def _export_row(it: Target) -> Export:
         status="failed",
         spec=_export_spec(it, it.export).model_dump(mode="json"),
         results=[],
+        message="",
+        revision=1,
+        updated_at=WHEN,
+    )
+
+
+def _batch(it: Target) -> BatchRef:
+    return BatchRef(tenant_id=it.tenant, batch_id=it.batch)
+
+
+async def _batch_counts(session: AsyncSession, it: Target) -> object:
+    found = await exports.batch_counts(session, tenant_id=it.tenant, batch_ids=[it.batch])
+    return list(found.values())
+
+
+def _batch_row(it: Target) -> ExportBatch:
+    return ExportBatch(
+        tenant_id=it.tenant,
+        id=it.batch,
+        status="failed",
+        request={},
+        exports=1,
         message="",
         revision=1,
         updated_at=WHEN,
@@ -461,6 +497,54 @@ ATTACKS: dict[str, Attack] = {
             tenant_id=it.tenant, export_id=it.export, status=ExportStatus.FAILED, message="mine"
         ),
     ),
+    "streams.request_deletion": lambda s, it: streams.request_deletion(
+        s, tenant_id=it.tenant, stream_id=it.stream, reason="mine"
+    ),
+    "streams.get_deletion": lambda s, it: streams.get_deletion(
+        s, tenant_id=it.tenant, deletion_id=deletion_id(stream=it.deleted)
+    ),
+    "streams.list_deletions": lambda s, it: streams.list_deletions(s, tenant_id=it.tenant, limit=9),
+    "streams.delete_rows": lambda s, it: streams.delete_rows(
+        s, tenant_id=it.tenant, stream_id=it.deleted
+    ),
+    "streams.record_deleted_objects": lambda s, it: streams.record_deleted_objects(
+        s, tenant_id=it.tenant, stream_id=it.deleted, files=1, media=1
+    ),
+    "streams.finish_deletion": lambda s, it: streams.finish_deletion(
+        s, tenant_id=it.tenant, stream_id=it.deleted, cdn_expires_at=None
+    ),
+    "streams.hold_stream": lambda s, it: streams.hold_stream(
+        s, tenant_id=it.tenant, stream_id=it.stream, reason="mine"
+    ),
+    "streams.hold_highlight": lambda s, it: streams.hold_highlight(
+        s, tenant_id=it.tenant, highlight_id=it.highlight, reason="mine"
+    ),
+    "streams.is_held": lambda s, it: streams.is_held(s, tenant_id=it.tenant, stream_id=it.stream),
+    "streams.require_not_held": lambda s, it: streams.require_not_held(
+        s, tenant_id=it.tenant, stream_id=it.stream
+    ),
+    "exports.create_batch": lambda s, it: exports.create_batch(
+        s, tenant_id=it.tenant, batch_id=uuid4(), request={}, exports=1
+    ),
+    "exports.get_batch": lambda s, it: exports.get_batch(s, tenant_id=it.tenant, batch_id=it.batch),
+    "exports.list_batches": lambda s, it: exports.list_batches(s, tenant_id=it.tenant, limit=9),
+    "exports.remove_batch": lambda s, it: exports.remove_batch(
+        s, tenant_id=it.tenant, batch_id=it.batch
+    ),
+    "exports.batch_counts": _batch_counts,
+    "exports.exports_of_batch": lambda s, it: exports.exports_of_batch(
+        s, tenant_id=it.tenant, batch_id=it.batch
+    ),
+    "exports.next_exports": lambda s, it: exports.next_exports(
+        s, NextExportsInput(batch=_batch(it), limit=9)
+    ),
+    "exports.start_batch": lambda s, it: exports.start_batch(s, _batch(it)),
+    "exports.finish_batch": lambda s, it: exports.finish_batch(s, _batch(it)),
+    "exports.cancel_batch": lambda s, it: exports.cancel_batch(s, _batch(it), message="mine"),
+    "exports.resume_batch": lambda s, it: exports.resume_batch(s, _batch(it)),
+    "events.append_batch_event": lambda s, it: events.append_batch_event(
+        s, _batch_row(it), BatchCounts()
+    ),
     "events.append_export_event": lambda s, it: events.append_export_event(
         s, _export_row(it), before=ExportStatus.RUNNING
     ),
@@ -581,6 +665,12 @@ ATTACKS: dict[str, Attack] = {
     "highlights.get_many": lambda s, it: highlights.get_many(
         s, tenant_id=it.tenant, highlight_ids=[it.highlight]
     ),
+    "highlights.best": lambda s, it: highlights.best(
+        s,
+        tenant_id=it.tenant,
+        criteria=HighlightFilter(stream_id=it.stream, any_tag=("goal", "x")),
+        limit=9,
+    ),
     "highlights.list_page": lambda s, it: highlights.list_page(
         s,
         tenant_id=it.tenant,
@@ -613,6 +703,17 @@ ATTACKS: dict[str, Attack] = {
         it.tenant, it.profile
     ),
     "profiles.ProfileOverrides.append": lambda s, it: ProfileOverrides(s).append(_override(it)),
+    "profiles.Tastes.get": lambda s, it: Tastes(s).get(it.tenant, it.profile),
+    "profiles.Tastes.in_force": lambda s, it: Tastes(s).in_force(it.tenant, it.profile),
+    "profiles.Tastes.lock": lambda s, it: Tastes(s).lock(it.tenant, it.profile),
+    "profiles.Tastes.judgements": lambda s, it: Tastes(s).judgements(
+        it.tenant, PROFILE.id, since=None
+    ),
+    "profiles.Tastes.put": lambda s, it: Tastes(s).put(it.tenant, it.profile, Taste(version=9)),
+    "profiles.Tastes.set_enabled": lambda s, it: Tastes(s).set_enabled(
+        it.tenant, it.profile, enabled=False
+    ),
+    "profiles.Tastes.reset": lambda s, it: Tastes(s).reset(it.tenant, it.profile),
     "profiles.pin": lambda s, it: profiles.pin(
         s, tenant_id=it.tenant, profile=PROFILE.model_copy(update={"id": it.profile})
     ),
@@ -652,12 +753,6 @@ ATTACKS: dict[str, Attack] = {
     "streams.gaps": lambda s, it: streams.gaps(s, tenant_id=it.tenant, stream_id=it.stream),
     "streams.windows": lambda s, it: streams.windows(s, tenant_id=it.tenant, stream_id=it.stream),
     "streams.delete_unstarted": lambda s, it: streams.delete_unstarted(
-        s, tenant_id=it.tenant, stream_id=it.stream
-    ),
-    "streams.delete_with_contents": lambda s, it: streams.delete_with_contents(
-        s, tenant_id=it.tenant, stream_id=it.stream
-    ),
-    "streams.clip_files": lambda s, it: streams.clip_files(
         s, tenant_id=it.tenant, stream_id=it.stream
     ),
     "streams.keep_media": lambda s, it: streams.keep_media(

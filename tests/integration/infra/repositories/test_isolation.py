@@ -36,15 +36,17 @@ from infra.db.repositories import (
 )
 from infra.db.repositories.deliveries import Attempt
 from infra.db.repositories.inbound_events import NewEvent
-from infra.db.repositories.profiles import ProfileOverrides
+from infra.db.repositories.profiles import ProfileOverrides, Tastes
 from infra.db.tables import Base, EventRow
 from tests.factories.clips import gap
 from tests.factories.rows import (
     PROFILE,
     new_clip,
+    new_deletion,
     new_delivery,
     new_endpoint,
     new_export,
+    new_export_batch,
     new_highlight,
     new_stream,
 )
@@ -101,6 +103,7 @@ async def victim(database: Database, other_tenant: UUID) -> Target:
             correction=None,
             note="",
         )
+        await Tastes(session).lock(tenant, profile)
         await idempotency.claim(
             session,
             tenant_id=tenant,
@@ -130,6 +133,8 @@ async def victim(database: Database, other_tenant: UUID) -> Target:
         highlight=highlight,
         clip=clip,
         export=export,
+        batch=await new_export_batch(database, tenant, stream),
+        deleted=await _deleted_stream(database, tenant),
         key=key.id,
         key_hash=key_hash,
         event=event,
@@ -142,6 +147,14 @@ async def victim(database: Database, other_tenant: UUID) -> Target:
         profile=profile,
         author="a",
     )
+
+
+async def _deleted_stream(database: Database, tenant: UUID) -> UUID:
+    deletion = await new_deletion(database, tenant)
+    async with database.session(tenant) as session:
+        row = await streams.get_deletion(session, tenant_id=tenant, deletion_id=deletion)
+    assert row is not None
+    return row.stream_id
 
 
 async def _connect(session: AsyncSession, tenant: UUID, connection: UUID, beam: str) -> None:
@@ -188,6 +201,8 @@ def nobody() -> Target:
         highlight=uuid4(),
         clip=uuid4(),
         export=uuid4(),
+        batch=uuid4(),
+        deleted=uuid4(),
         key=uuid4(),
         key_hash=uuid4().bytes,
         event=uuid4(),

@@ -11,7 +11,14 @@ import pytest
 from domain.media.segments import Gap, GapReason
 from domain.streams.backfill.messages import AnalyzedMedia, BackfillRecord
 from domain.streams.messages import StreamRecord, WindowRecord
-from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
+from domain.streams.status import (
+    EndReason,
+    ProblemCode,
+    StreamEnd,
+    StreamProblem,
+    StreamProgress,
+    StreamStatus,
+)
 from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
 from infra.db.keyset import Position
@@ -164,11 +171,70 @@ async def test_a_terminal_status_stays(
 async def test_a_late_stall_does_not_hide_that_the_stream_is_live_again(
     database: Database, tenant: UUID, stream: UUID
 ) -> None:
-    await record(database, tenant, stream, StreamProgress(status=StreamStatus.LIVE, position=20.0))
+    await record(database, tenant, stream, StreamProgress(status=StreamStatus.LIVE, windows=5))
     row = await record(
-        database, tenant, stream, StreamProgress(status=StreamStatus.STALLED, position=10.0)
+        database, tenant, stream, StreamProgress(status=StreamStatus.STALLED, windows=4)
     )
     assert row.status == "live"
+
+
+async def advance(
+    database: Database, tenant: UUID, stream: UUID, *, position: float, analyzed: float
+) -> Stream:
+    async with database.session(tenant) as session:
+        await streams.advance(
+            session,
+            tenant_id=tenant,
+            stream_id=stream,
+            position=position,
+            analyzed=analyzed,
+            last_segment_at=None,
+        )
+    async with database.session(tenant) as session:
+        found = await streams.get(session, tenant_id=tenant, stream_id=stream)
+    assert found is not None
+    return found
+
+
+async def test_a_position_between_two_records_is_shown_and_taken_back_by_neither(
+    database: Database, tenant: UUID, stream: UUID
+) -> None:
+    live = StreamProgress(status=StreamStatus.LIVE, position=10.0, analyzed=8.0, windows=2)
+    first = await record(database, tenant, stream, live)
+    ahead = await advance(database, tenant, stream, position=70.0, analyzed=66.0)
+    assert (ahead.position, ahead.analyzed, ahead.windows) == (70.0, 66.0, 2)
+    assert ahead.revision > first.revision
+    late = await advance(database, tenant, stream, position=60.0, analyzed=60.0)
+    assert (late.position, late.analyzed, late.revision) == (70.0, 66.0, ahead.revision)
+    row = await record(database, tenant, stream, live)
+    assert (row.position, row.analyzed) == (70.0, 66.0)
+
+
+async def test_a_record_counts_although_a_position_ahead_of_it_was_written(
+    database: Database, tenant: UUID, stream: UUID
+) -> None:
+    live = StreamProgress(status=StreamStatus.LIVE, position=10.0, windows=2)
+    await record(database, tenant, stream, live)
+    await advance(database, tenant, stream, position=70.0, analyzed=66.0)
+    problem = StreamProblem(code=ProblemCode.STORE_FULL, message="full")
+    row = await record(
+        database,
+        tenant,
+        stream,
+        StreamProgress(
+            status=StreamStatus.STALLED, position=60.0, windows=9, notice="n", problems=(problem,)
+        ),
+    )
+    assert (row.status, row.notice, len(row.problems)) == ("stalled", "n", 1)
+
+
+async def test_a_position_does_not_move_a_stream_that_has_ended(
+    database: Database, tenant: UUID, stream: UUID
+) -> None:
+    done = StreamProgress(status=StreamStatus.COMPLETED, position=90.0, end=ENDED)
+    await record(database, tenant, stream, done)
+    row = await advance(database, tenant, stream, position=95.0, analyzed=95.0)
+    assert row.position == 90.0
 
 
 async def test_the_notice_of_the_latest_analysis_stays_until_all_is_well(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
+from app.dev.supervisor import free_ports
 from infra.storage import s3
 from infra.storage.clips import S3ClipStore
 from infra.storage.s3 import S3Bucket, S3Connection, S3Error, S3Location, S3Options
@@ -157,3 +160,33 @@ async def test_an_object_that_cannot_be_deleted_is_reported(
     )
     with pytest.raises(s3.S3AccessDeniedError, match="denies DeleteObject"):
         await bucket.delete(["a"])
+
+
+def measured(operation: str, outcome: str) -> float:
+    labels = {"operation": operation, "outcome": outcome}
+    return REGISTRY.get_sample_value("highlights_store_request_seconds_count", labels) or 0.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"), [(Answer(), "done"), (Answer(404), "done"), (Answer(403), "refused")]
+)
+async def test_a_request_is_measured_by_what_came_of_it(
+    bucket: S3Bucket, scripted: ScriptedS3, answer: Answer, outcome: str
+) -> None:
+    before = measured("HeadObject", outcome)
+    scripted.answers(answer)
+    with contextlib.suppress(s3.S3Error):
+        await bucket.exists("a")
+    assert measured("HeadObject", outcome) == before + 1
+
+
+@pytest.mark.usefixtures("scripted")  # for its credentials
+async def test_a_request_without_an_answer_is_measured(
+    monkeypatch: pytest.MonkeyPatch, connection: S3Connection
+) -> None:
+    (port,) = free_ports(1)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{port}")
+    before = measured("HeadObject", "unreachable")
+    with pytest.raises(s3.S3UnreachableError):
+        await S3Bucket(connection, S3Location("bucket")).exists("a")
+    assert measured("HeadObject", "unreachable") == before + 1

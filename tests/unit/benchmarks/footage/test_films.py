@@ -72,3 +72,14 @@ def test_clips_are_compared_with_moments_and_their_share_of_the_film_is_counted(
     scores = score_clips(clips, truth("arena"), 100.0)
     assert (scores.clips, scores.covered, scores.peak_recall) == (3, 0.2, 0.5)
     assert scores.ap_50 == pytest.approx(0.5)
+
+
+def test_the_errors_of_bounds_are_those_of_clips_that_hit_a_moment() -> None:
+    clips = [
+        Interval(start=9, end=22, score=0.9),
+        Interval(start=51, end=58, score=0.8),
+        Interval(start=80, end=85, score=0.4),
+    ]
+    scores = score_clips(clips, truth("arena"), 100.0)
+    assert (scores.start_error, scores.end_error) == (1, 2)
+    assert score_clips(clips[2:], truth("arena"), 100.0).start_error is None

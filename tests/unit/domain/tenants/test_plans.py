@@ -34,7 +34,7 @@ def test_the_page_of_limits_lists_them() -> None:
         row = (
             *(plan.requests_per_minute, plan.key_requests_per_minute, plan.concurrent_streams),
             *(plan.clips_per_day, plan.clip_seconds),
-            *(plan.concurrent_exports, plan.renditions_per_export),
+            *(plan.concurrent_exports, plan.renditions_per_export, plan.exports_per_batch),
         )
         assert f"| `{plan.name}` | {' | '.join(map(str, row))} |" in page
 

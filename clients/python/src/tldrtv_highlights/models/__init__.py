@@ -20,7 +20,14 @@ from tldrtv_highlights.models.connections import (
     InboundEventList,
 )
 from tldrtv_highlights.models.events import StreamEvent
-from tldrtv_highlights.models.exports import Export, ExportRendition, ExportSource
+from tldrtv_highlights.models.exports import (
+    Export,
+    ExportBatch,
+    ExportBatchFile,
+    ExportBatchManifest,
+    ExportRendition,
+    ExportSource,
+)
 from tldrtv_highlights.models.feedback import Correction, Feedback
 from tldrtv_highlights.models.health import Check, Health, Readiness
 from tldrtv_highlights.models.highlights import (
@@ -45,8 +52,19 @@ from tldrtv_highlights.models.profiles import (
     ProfileMatch,
     ProfileRef,
     ProfileSummary,
+    ProfileTaste,
+    TasteTrait,
 )
-from tldrtv_highlights.models.streams import Gap, Stream, StreamDetail, StreamEnd
+from tldrtv_highlights.models.streams import (
+    Chapter,
+    ChapterList,
+    Deletion,
+    Gap,
+    LegalHold,
+    Stream,
+    StreamDetail,
+    StreamEnd,
+)
 from tldrtv_highlights.models.usage import Budget, BudgetList, Usage, UsageReport
 from tldrtv_highlights.models.webhooks import (
     Delivery,
@@ -63,6 +81,8 @@ __all__ = [
     "AuditTarget",
     "Budget",
     "BudgetList",
+    "Chapter",
+    "ChapterList",
     "Check",
     "Checks",
     "Clip",
@@ -72,11 +92,15 @@ __all__ = [
     "Correction",
     "CreatedClips",
     "CreatedKey",
+    "Deletion",
     "Delivery",
     "DeliveryAttempt",
     "DeliveryDetail",
     "Evidence",
     "Export",
+    "ExportBatch",
+    "ExportBatchFile",
+    "ExportBatchManifest",
     "ExportRendition",
     "ExportSource",
     "Feedback",
@@ -91,6 +115,7 @@ __all__ = [
     "InboundEventList",
     "ItemProblem",
     "Key",
+    "LegalHold",
     "Match",
     "MatchState",
     "MissingMedia",
@@ -106,6 +131,7 @@ __all__ = [
     "ProfileMatch",
     "ProfileRef",
     "ProfileSummary",
+    "ProfileTaste",
     "Readiness",
     "Reason",
     "ReplayResult",
@@ -117,6 +143,7 @@ __all__ = [
     "StreamEvent",
     "StreamResult",
     "StreamResults",
+    "TasteTrait",
     "Usage",
     "UsageReport",
     "WebhookEndpoint",

@@ -60,6 +60,7 @@ class Export(Model):
     status: str
     source: ExportSource
     exact: bool
+    batch_id: str | None
     renditions: tuple[ExportRendition, ...]
     message: str
     created_at: AwareDatetime
@@ -70,3 +71,51 @@ class Export(Model):
     def is_finished(self) -> bool:
         """Return True if its status will not change."""
         return self.status in _FINISHED
+
+
+class ExportBatch(Model):
+    """Many exports that were asked for together, and how many of them have which status."""
+
+    id: str
+    status: str
+    exports: int
+    queued: int
+    running: int
+    ready: int
+    failed: int
+    cancelled: int
+    zip_url: str
+    message: str
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    finished_at: AwareDatetime | None
+
+    @property
+    def is_finished(self) -> bool:
+        """Return True if its status will not change, unless it is resumed."""
+        return self.status in _FINISHED
+
+
+class ExportBatchFile(Model):
+    """A file of a batch that is ready; size in bytes, seconds of media time."""
+
+    name: str
+    export_id: str
+    number: int
+    format: str
+    highlight_id: str | None
+    stream_id: str
+    title: str
+    start: float
+    end: float
+    size: int | None
+    sha256: str | None
+    url: str
+
+
+class ExportBatchManifest(Model):
+    """The files of a batch that are ready, in order."""
+
+    id: str
+    status: str
+    files: tuple[ExportBatchFile, ...]

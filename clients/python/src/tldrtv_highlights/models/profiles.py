@@ -82,3 +82,30 @@ class OverrideHistory(Model):
     """Revisions, newest first."""
 
     data: tuple[Override, ...]
+
+
+class TasteTrait(Model):
+    """What your feedback says about one trait; `weight` in log odds of the score."""
+
+    name: str
+    words: str
+    weight: float
+    usual: float
+    likes: int
+    dislikes: int
+
+
+class ProfileTaste(Model):
+    """What your feedback on a profile's highlights has taught; bounds in seconds."""
+
+    profile_id: str
+    version: int
+    enabled: bool
+    likes: int
+    dislikes: int
+    corrections: int
+    starts_earlier: float
+    ends_later: float
+    traits: tuple[TasteTrait, ...]
+    reset_at: AwareDatetime | None
+    updated_at: AwareDatetime | None

@@ -30,6 +30,13 @@ class Gap(Model):
     resolution: str
 
 
+class LegalHold(Model):
+    """Why a stream or highlight may not be deleted, and since when."""
+
+    reason: str
+    since: AwareDatetime
+
+
 class Stream(Model):
     """A stream; positions in seconds of its media time."""
 
@@ -39,6 +46,8 @@ class Stream(Model):
     title: str
     language: str | None = None
     external_id: str | None
+    is_recording: bool = False
+    duration: float | None = None
     profile: ProfileRef
     profile_match: ProfileMatch | None
     status: str
@@ -65,3 +74,39 @@ class StreamDetail(Stream):
     """A stream with its gaps."""
 
     gaps: tuple[Gap, ...] = ()
+
+
+class Chapter(Model):
+    """A part of a stream: a `highlight`, or what lies `between`; seconds of media time."""
+
+    start: float
+    end: float
+    kind: str
+    title: str
+    highlight_id: str | None
+    score: float | None
+    tags: tuple[str, ...]
+
+
+class ChapterList(Model):
+    """The chapters of a stream, in order."""
+
+    data: tuple[Chapter, ...]
+
+
+class Deletion(Model):
+    """The deletion of a stream: what was deleted, and when nothing was left."""
+
+    id: str
+    stream_id: str
+    external_id: str | None
+    reason: str
+    status: str
+    rows: dict[str, int]
+    rows_deleted_at: AwareDatetime | None
+    files: int
+    media: int
+    verified_at: AwareDatetime | None
+    cdn_expires_at: AwareDatetime | None
+    created_at: AwareDatetime
+    finished_at: AwareDatetime | None

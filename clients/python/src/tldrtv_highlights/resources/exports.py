@@ -64,10 +64,12 @@ class Exports(Resource[Transport]):
         *,
         status: str | None = None,
         stream_id: Identity | None = None,
+        batch_id: Identity | None = None,
         limit: int | None = None,
     ) -> Sent:
         """Iterate over exports, newest first; `limit` is the size of a page."""
-        return Sent(query={"status": status, "stream_id": stream_id, "limit": limit})
+        query = {"status": status, "stream_id": stream_id, "batch_id": batch_id}
+        return Sent(query={**query, "limit": limit})
 
     @operation(
         Endpoint(

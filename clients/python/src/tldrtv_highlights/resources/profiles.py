@@ -14,6 +14,7 @@ from tldrtv_highlights.models import (
     ProfileDetail,
     ProfileList,
     ProfileMatch,
+    ProfileTaste,
 )
 
 
@@ -110,6 +111,43 @@ class Profiles(Resource[Transport]):
     ) -> Sent:
         """List the latest revisions of an override, those below `before` only, newest first."""
         return Sent(path={"profile_id": profile_id}, query={"before": before, "limit": limit})
+
+    @operation(
+        Endpoint(
+            operation_id="getProfileTaste",
+            method="GET",
+            path="/v1/profiles/{profile_id}/taste",
+            answer=ProfileTaste,
+        )
+    )
+    def get_taste(self, profile_id: str) -> Sent:
+        """Read what your feedback on the highlights of a profile has taught."""
+        return Sent(path={"profile_id": profile_id})
+
+    @operation(
+        Endpoint(
+            operation_id="updateProfileTaste",
+            method="PATCH",
+            path="/v1/profiles/{profile_id}/taste",
+            answer=ProfileTaste,
+        )
+    )
+    def update_taste(self, profile_id: str, *, enabled: bool) -> Sent:
+        """Disable or enable learning from feedback; it applies at once."""
+        return Sent(path={"profile_id": profile_id}, body={"enabled": enabled})
+
+    @operation(
+        Endpoint(
+            operation_id="resetProfileTaste",
+            method="DELETE",
+            path="/v1/profiles/{profile_id}/taste",
+            answer=type(None),
+            repeatable=False,
+        )
+    )
+    def reset_taste(self, profile_id: str) -> Sent:
+        """Forget what was learned; only feedback from now on is learned from."""
+        return Sent(path={"profile_id": profile_id})
 
 
 def _seen(revision: int | None) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tldrtv_highlights._endpoint import Endpoint, Identity, Sent, given, keyed
 from tldrtv_highlights._resource import Resource, Transport, following, listing, operation
-from tldrtv_highlights.models import Page, Stream, StreamDetail, StreamResults
+from tldrtv_highlights.models import ChapterList, Page, Stream, StreamDetail, StreamResults
 
 
 class Streams(Resource[Transport]):
@@ -134,6 +134,53 @@ class Streams(Resource[Transport]):
     def delete(self, stream_id: Identity) -> Sent:
         """Delete a stream, its highlights, feedback and clips, files included."""
         return Sent(path={"stream_id": stream_id})
+
+    @operation(
+        Endpoint(
+            operation_id="listStreamChapters",
+            method="GET",
+            path="/v1/streams/{stream_id}/chapters",
+            answer=ChapterList,
+        )
+    )
+    def chapters(self, stream_id: Identity, *, min_score: float | None = None) -> Sent:
+        """Read a stream's highlights, and what lies between them, as chapters."""
+        return Sent(path={"stream_id": stream_id}, query={"min_score": min_score})
+
+    @operation(
+        Endpoint(
+            operation_id="getStreamTimeline",
+            method="GET",
+            path="/v1/streams/{stream_id}/timeline",
+            answer=bytes,
+        )
+    )
+    def timeline(
+        self,
+        stream_id: Identity,
+        format: str,  # noqa: A002 - the parameter's name
+        *,
+        rate: str | None = None,
+        layout: str | None = None,
+        media: str | None = None,
+        min_score: float | None = None,
+    ) -> Sent:
+        """Return a stream's highlights as a file for editing programs.
+
+        Args:
+            stream_id: the stream.
+            format: `edl`, `otio`, `fcpxml` or `csv`.
+            rate: frame rate of your recording, such as `29.97`; only `csv` needs none.
+            layout: `stream` leaves the gaps between highlights, `cut` does not.
+            media: file name or URL of your recording.
+            min_score: leaves out highlights with a lower score.
+        """
+        query = {"format": format, "rate": rate, "layout": layout, "media": media}
+        return Sent(
+            path={"stream_id": stream_id},
+            query={**query, "min_score": min_score},
+            headers={"Accept": "*/*"},
+        )
 
     @following(
         Endpoint(

@@ -1,4 +1,4 @@
-"""Logs, traces and metrics of every process, configured once at start."""
+"""Logs: one line format for our code and for libraries, with correlation ids, without secrets."""
 
 from __future__ import annotations
 
@@ -9,18 +9,10 @@ from typing import Any, Final
 
 import structlog
 from structlog.typing import Processor
-from temporalio.client import Interceptor
-from temporalio.runtime import (
-    LogForwardingConfig,
-    LoggingConfig,
-    PrometheusConfig,
-    Runtime,
-    TelemetryConfig,
-    TelemetryFilter,
-)
 
 from infra.redaction import print_exceptions_redacted, redact, register_environment
 from infra.settings import Settings
+from infra.telemetry.traces import export_traces
 
 # Local variables hold secrets and media: they stay out of the log.
 _TRACEBACK: Final = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
@@ -40,6 +32,8 @@ _NOISY: Final = (
 
 def configure(settings: Settings, *, component: str) -> None:
     """Send structlog and standard logging, ours and libraries', through one formatter to stderr.
+
+    Spans are sent to the collector, if there is one.
 
     Calling it again replaces the earlier configuration. Secrets are replaced in every line, and in
     the tracebacks of uncaught exceptions.
@@ -87,50 +81,7 @@ def configure(settings: Settings, *, component: str) -> None:
     for name in _NOISY:
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
     if settings.otel_endpoint is not None:
-        _export_traces(settings.otel_endpoint, settings.environment, component)
-
-
-def bind_correlation(**ids: str) -> None:
-    """Add ids (`request_id`, `tenant_id`, `stream_id`, …) to every later log line of this task."""
-    structlog.contextvars.bind_contextvars(**ids)
-
-
-def correlation() -> dict[str, str]:
-    """The ids bound so far, to be handed on to a workflow or an activity."""
-    return {key: str(value) for key, value in structlog.contextvars.get_contextvars().items()}
-
-
-def temporal_interceptors(settings: Settings) -> list[Interceptor]:
-    """Interceptors for the Temporal client and, through it, its workers."""
-    if settings.otel_endpoint is None:
-        return []
-    from temporalio.contrib.opentelemetry import TracingInterceptor
-
-    return [TracingInterceptor()]
-
-
-def temporal_runtime(settings: Settings) -> Runtime:
-    """The SDK's runtime: core logs into ours, metrics to Prometheus when an address is set.
-
-    One is enough for a process; each holds a thread pool.
-    """
-    return Runtime(
-        telemetry=TelemetryConfig(
-            logging=LoggingConfig(
-                filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
-                forwarding=LogForwardingConfig(
-                    logger=logging.getLogger("temporalio.core"), prepend_target_on_message=False
-                ),
-            ),
-            metrics=(
-                PrometheusConfig(
-                    bind_address=settings.temporal_metrics_address, durations_as_seconds=True
-                )
-                if settings.temporal_metrics_address
-                else None
-            ),
-        )
-    )
+        export_traces(settings.otel_endpoint, settings.environment, component)
 
 
 class _Origin:
@@ -167,23 +118,3 @@ def _renderer(settings: Settings) -> list[Processor]:
         structlog.processors.ExceptionRenderer(_TRACEBACK),
         structlog.processors.JSONRenderer(default=str),
     ]
-
-
-def _export_traces(endpoint: str, environment: str, component: str) -> None:
-    from opentelemetry import trace
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-    provider = TracerProvider(
-        resource=Resource.create(
-            {
-                "service.name": f"highlights-{component}",
-                "deployment.environment.name": environment,
-            }
-        )
-    )
-    exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
-    provider.add_span_processor(BatchSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)

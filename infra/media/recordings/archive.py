@@ -1,4 +1,4 @@
-"""Recordings in a ZIP archive of playlist and segments, as 100ms's SDK makes them, and their cache.
+"""Recordings in a ZIP archive of playlist and segments, as 100ms's SDK makes them.
 
 Nothing is unpacked: entries are read from the archive on demand, and their names never become
 paths. An archive is refused if it could cost more than a recording: by the size of its directory,
@@ -7,33 +7,18 @@ the size it claims to unpack to, or names, methods and passwords that no recorde
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import io
 import re
 import weakref
 import zipfile
 import zlib
-from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, Self
-from urllib.parse import quote, unquote, urlsplit
-from uuid import UUID
+from urllib.parse import urlsplit
 
 from domain.ingest.playlist import Resource
-from infra.media.hls_client import (
-    DamagedError,
-    FetchError,
-    HlsSession,
-    NotFoundError,
-    PlaylistAnswer,
-    TooLargeError,
-    UnreachableError,
-    Validators,
-)
-from infra.storage.segments import SegmentStore
+from infra.media.hls_client import DamagedError, FetchError, NotFoundError, TooLargeError
+from infra.media.recordings.local_recording import LocalRecording
 
 MAX_DIRECTORY_BYTES: Final = 8 << 20
 """Bytes of the archive's directory: 65,000 segments, twelve hours in three qualities, need less."""
@@ -67,7 +52,7 @@ def is_archive(url: str) -> bool:
     return urlsplit(url).path.lower().endswith(".zip")
 
 
-class RecordingArchive:
+class RecordingArchive(LocalRecording):
     """An open archive, whose entries have URLs with a host name of the archive. Close it after use.
 
     Args:
@@ -79,8 +64,7 @@ class RecordingArchive:
     """
 
     def __init__(self, file: Path, *, address: str) -> None:
-        host = hashlib.sha256(address.encode()).hexdigest()[:32]
-        self._base = f"http://{host}.invalid/"
+        super().__init__(address=address)
         raw = file.open("rb")
         try:
             self._zip = zipfile.ZipFile(_Bounded(raw))
@@ -109,72 +93,6 @@ class RecordingArchive:
         """URL of the outermost playlist."""
         return self.url_of(self._first)
 
-    def url_of(self, name: str) -> str:
-        """Return the URL of an entry."""
-        return self._base + quote(name)
-
-    def name_of(self, url: str) -> str:
-        """Return the entry name of a URL, whether or not the entry exists.
-
-        Raises:
-            NotFoundError: the URL is outside the archive.
-        """
-        if not url.startswith(self._base):
-            raise NotFoundError("the archive's playlist leads out of the archive")
-        return unquote(urlsplit(url).path.lstrip("/"))
-
-    async def playlist(
-        self,
-        url: str,
-        *,
-        max_bytes: int,
-        seconds: float,
-        validators: Validators,
-        idle: float | None = None,
-    ) -> PlaylistAnswer:
-        """Read a playlist of the archive."""
-        body = await self.read(Resource(url=url), max_bytes=max_bytes, seconds=seconds, idle=idle)
-        text = body.decode("utf-8", errors="replace")
-        return PlaylistAnswer(text=text, url=url, validators=validators)
-
-    async def read(
-        self,
-        resource: Resource,
-        *,
-        max_bytes: int,
-        seconds: float,
-        idle: float | None = None,  # noqa: ARG002 a file has no silences
-    ) -> bytes:
-        """Read an entry, or a part of one."""
-        buffer = io.BytesIO()
-        async with _in_time(seconds):
-            await asyncio.to_thread(self._copy, resource, buffer, max_bytes)
-        return buffer.getvalue()
-
-    async def download(
-        self,
-        resource: Resource,
-        file: Path,
-        *,
-        max_bytes: int,
-        seconds: float,
-        prefix: bytes = b"",
-        idle: float | None = None,  # noqa: ARG002 a file has no silences
-    ) -> int:
-        """Write `prefix` and then an entry to `file`; return the bytes written."""
-
-        def write() -> int:
-            with file.open("wb") as output:
-                output.write(prefix)
-                return len(prefix) + self._copy(resource, output, max_bytes)
-
-        try:
-            async with _in_time(seconds):
-                return await asyncio.to_thread(write)
-        except BaseException:
-            await asyncio.to_thread(file.unlink, missing_ok=True)
-            raise
-
     def _copy(self, resource: Resource, output: IO[bytes], max_bytes: int) -> int:
         entry = self._entries.get(self.name_of(resource.url))
         if entry is None:
@@ -195,15 +113,6 @@ class RecordingArchive:
         if left:
             raise DamagedError(f"the archive has {size - left} of {size} bytes")
         return size
-
-
-@asynccontextmanager
-async def _in_time(seconds: float) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError:
-        raise UnreachableError(f"not read within {seconds:g} s") from None
 
 
 class _Bounded(io.RawIOBase):
@@ -264,60 +173,3 @@ def _entrance(entries: dict[str, zipfile.ZipInfo]) -> str:
     if not playlists:
         raise UnusableArchiveError("there is no playlist in it")
     return min(playlists, key=lambda name: (name.count("/"), "master" not in name.lower(), name))
-
-
-MAX_ARCHIVE_BYTES: Final = 4 << 30
-"""Two and a half hours of 100ms's three qualities, 3.3 Mbit/s together."""
-
-
-_KEPT: Final = 2
-
-
-_SECONDS: Final = 900.0
-
-
-class ArchiveCache:
-    """Downloads archives, one at a time, and keeps the two used last.
-
-    An open archive is unlinked from disk, so that its space is freed with its last reader, even if
-    the process is killed.
-
-    Args:
-        store: provides scratch files.
-    """
-
-    def __init__(self, store: SegmentStore) -> None:
-        self._store = store
-        self._archives: OrderedDict[tuple[UUID, str], RecordingArchive] = OrderedDict()
-        self._lock = asyncio.Lock()
-
-    async def get(self, address: str, *, stream_id: UUID, session: HlsSession) -> RecordingArchive:
-        """Return the archive of a stream's recording.
-
-        Raises:
-            FetchError: it cannot be downloaded, or is refused.
-            UrlForbiddenError: the guard refuses the address or a redirect.
-        """
-        key = (stream_id, address)
-        async with self._lock:
-            if key not in self._archives:
-                self._archives[key] = await self._download(address, session)
-            self._archives.move_to_end(key)
-            while len(self._archives) > _KEPT:
-                self._archives.popitem(last=False)  # closed with its last reader
-            return self._archives[key]
-
-    def release(self, stream_id: UUID) -> None:
-        """Drop a stream's archives."""
-        for key in [key for key in self._archives if key[0] == stream_id]:
-            del self._archives[key]
-
-    async def _download(self, address: str, session: HlsSession) -> RecordingArchive:
-        file = await self._store.scratch()
-        try:
-            await session.download(
-                Resource(url=address), file, max_bytes=MAX_ARCHIVE_BYTES, seconds=_SECONDS
-            )
-            return await asyncio.to_thread(RecordingArchive, file, address=address)
-        finally:
-            await asyncio.to_thread(file.unlink, missing_ok=True)

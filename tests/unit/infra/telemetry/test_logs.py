@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from infra import telemetry
 from infra.settings import Settings
+from infra.telemetry import logs
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
 
 
 def configure() -> None:
-    telemetry.configure(Settings(log_format="json"), component="worker")
+    logs.configure(Settings(log_format="json"), component="worker")
 
 
 def test_a_line_says_what_where_and_when(capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,20 +47,19 @@ def test_libraries_log_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> N
     assert (line["message"], line["logger"]) == ("slow poll", "temporalio.worker")
 
 
-def test_correlation_ids_reach_every_line_and_can_be_handed_on(
+def test_correlation_ids_reach_every_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     configure()
-    telemetry.bind_correlation(request_id="r-1")
+    structlog.contextvars.bind_contextvars(correlation_id="r-1")
     structlog.get_logger().info("ours")
     logging.getLogger("theirs").warning("theirs")
-    assert [line["request_id"] for line in lines(capsys)] == ["r-1", "r-1"]
-    assert telemetry.correlation() == {"request_id": "r-1"}
+    assert [line["correlation_id"] for line in lines(capsys)] == ["r-1", "r-1"]
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
 def test_tracebacks_show_no_local_variables(form: str, capsys: pytest.CaptureFixture[str]) -> None:
-    telemetry.configure(Settings.model_validate({"log_format": form}), component="worker")
+    logs.configure(Settings.model_validate({"log_format": form}), component="worker")
 
     def fail(password: str) -> None:
         raise ValueError(len(password))
@@ -79,8 +78,3 @@ def test_chatty_libraries_are_heard_from_warnings_on(capsys: pytest.CaptureFixtu
     logging.getLogger("httpx").info("request")
     logging.getLogger("httpx").warning("trouble")
     assert [line["message"] for line in lines(capsys)] == ["trouble"]
-
-
-def test_traces_are_made_only_with_a_collector() -> None:
-    assert telemetry.temporal_interceptors(Settings()) == []
-    assert len(telemetry.temporal_interceptors(Settings(otel_endpoint="http://127.0.0.1:9"))) == 1

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from domain.ingest.playlist import ByteRange, Resource
-from infra.media import zip_recording as recording_archive
 from infra.media.hls_client import DamagedError, NotFoundError, TooLargeError, Validators
-from infra.media.zip_recording import RecordingArchive, UnusableArchiveError, is_archive
+from infra.media.recordings import archive as recording_archive
+from infra.media.recordings.archive import RecordingArchive, UnusableArchiveError, is_archive
 
 ADDRESS = "https://storage.example.com/recording.zip?X-Amz-Signature=secret"
 MASTER = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n720p/index.m3u8\n"

@@ -1,0 +1,124 @@
+"""Export batches: many exports at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from tldrtv_highlights._endpoint import Endpoint, Identity, Sent, given, keyed
+from tldrtv_highlights._resource import Resource, Transport, downloads, listing, operation
+from tldrtv_highlights._transport import File
+from tldrtv_highlights.models import ExportBatch, ExportBatchManifest, Page
+
+
+class ExportBatches(Resource[Transport]):
+    """Exports of many highlights, with their files as a manifest and as a ZIP file."""
+
+    @operation(
+        Endpoint(
+            operation_id="createExportBatch",
+            method="POST",
+            path="/v1/export-batches",
+            answer=ExportBatch,
+            creates=True,
+        )
+    )
+    def create(
+        self,
+        renditions: Sequence[Mapping[str, Any]],
+        *,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the field's name
+        highlight_ids: Sequence[Identity] | None = None,
+        watermark: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Sent:
+        """Start a batch: one export per highlight, all with the same renditions.
+
+        Args:
+            renditions: such as `{"format": "mp4", "preset": "tiktok"}`, up to 50.
+            filter: such as `{"stream_id": …, "tags": ["goal"], "min_score": 0.5, "limit": 10}`.
+            highlight_ids: instead of a filter.
+            watermark: such as `{"text": "tldrtv", "position": "top_left"}`.
+            idempotency_key: by default a new one, so that a lost answer starts nothing twice.
+        """
+        return Sent(
+            body=given(
+                renditions=renditions,
+                filter=filter,
+                highlight_ids=highlight_ids,
+                watermark=watermark,
+            ),
+            headers=keyed(idempotency_key),
+        )
+
+    @listing(
+        Endpoint(
+            operation_id="listExportBatches",
+            method="GET",
+            path="/v1/export-batches",
+            answer=Page[ExportBatch],
+        )
+    )
+    def list(self, *, limit: int | None = None) -> Sent:
+        """Iterate over batches, newest first; `limit` is the size of a page."""
+        return Sent(query={"limit": limit})
+
+    @operation(
+        Endpoint(
+            operation_id="getExportBatch",
+            method="GET",
+            path="/v1/export-batches/{batch_id}",
+            answer=ExportBatch,
+        )
+    )
+    def get(self, batch_id: Identity) -> Sent:
+        """Read a batch with its progress."""
+        return Sent(path={"batch_id": batch_id})
+
+    @operation(
+        Endpoint(
+            operation_id="getExportBatchManifest",
+            method="GET",
+            path="/v1/export-batches/{batch_id}/manifest",
+            answer=ExportBatchManifest,
+        )
+    )
+    def manifest(self, batch_id: Identity) -> Sent:
+        """List the files that are ready, with fresh links."""
+        return Sent(path={"batch_id": batch_id})
+
+    @operation(
+        Endpoint(
+            operation_id="cancelExportBatch",
+            method="POST",
+            path="/v1/export-batches/{batch_id}/cancel",
+            answer=ExportBatch,
+        )
+    )
+    def cancel(self, batch_id: Identity) -> Sent:
+        """Begin no further export; those that are being made finish."""
+        return Sent(path={"batch_id": batch_id})
+
+    @operation(
+        Endpoint(
+            operation_id="resumeExportBatch",
+            method="POST",
+            path="/v1/export-batches/{batch_id}/resume",
+            answer=ExportBatch,
+        )
+    )
+    def resume(self, batch_id: Identity) -> Sent:
+        """Make the exports that are left of a canceled batch."""
+        return Sent(path={"batch_id": batch_id})
+
+    @downloads("downloadExportBatch")
+    def download(self, batch: ExportBatch, path: str | PathLike[str]) -> File:
+        """Download all files that are ready as a ZIP file to `path`, whole or not at all.
+
+        Raises:
+            DownloadError: it was cut off.
+            PermissionDeniedError: its link has expired; read the batch again.
+        """
+        return File(url=batch.zip_url, path=Path(path))

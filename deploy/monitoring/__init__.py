@@ -1,0 +1,1 @@
+"""Monitoring of a deployment: dashboards of Grafana, rules and targets of Prometheus."""
