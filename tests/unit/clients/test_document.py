@@ -64,8 +64,8 @@ ARGUMENTS: dict[str, object] = {
         )
     ],
     "watermark": dict.fromkeys(("text", "image", "position", "opacity", "margin", "scale")),
-    "filter": dict.fromkeys(("stream_id", "tags", "min_score", "from", "to", "limit")),
     "lower_third": dict.fromkeys(("title", "score", "tags", "start", "seconds")),
+    "filter": dict.fromkeys(("stream_id", "tags", "min_score", "from", "to", "limit")),
     "correction": {"start": 1.0, "end": 2.0},
     "management": {"access_key": "x", "secret": "x"},
     "min_dimensions": dict.fromkeys(DIMENSIONS, 0.5),

@@ -9,39 +9,26 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from sqlalchemy import true
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import make_transient_to_detached
 
 import infra.db.repositories as package
-from domain.clips.models import ClipSpec
-from domain.exports.batches import BatchCounts, BatchRef, NextExportsInput
+from domain.exports.batches import BatchCounts, NextExportsInput
 from domain.exports.models import (
     ExportRecord,
-    ExportSource,
-    ExportSpec,
     ExportStatus,
-    RenditionFormat,
-    RenditionSpec,
 )
 from domain.highlights.feedback import FeedbackVerdict
-from domain.highlights.selection import DecisionStatus
 from domain.highlights.taste import Taste
 from domain.hms.beam import Outcome
 from domain.hms.effects import BeamRef, EndSession
-from domain.hms.messages import SessionRef
 from domain.ids import deletion_id
-from domain.media.segments import GapStatus
-from domain.profiles.documents import ProfileOverride
-from domain.score import DIMENSIONS
 from domain.streams.backfill.messages import AnalyzedMedia, BackfillRecord, StreamRef
-from domain.streams.backfill.planning import GapOutcome
 from domain.streams.messages import StreamRecord
 from domain.streams.status import StreamProgress, StreamStatus
 from domain.tenants.audit import SYSTEM, AuditAction
@@ -50,11 +37,6 @@ from domain.tenants.retention import RecordKind
 from domain.tenants.usage import PlanName, UsageKind, usage_event
 from domain.webhooks.events import (
     DisabledReason,
-    EndpointStatus,
-    Event,
-    EventType,
-    UsagePayload,
-    event,
 )
 from infra.db.repositories import (
     api_keys,
@@ -81,275 +63,20 @@ from infra.db.repositories.backfills import DeliveryQueueRef
 from infra.db.repositories.deliveries import Attempt, DeliveryFilter, WaitingDelivery
 from infra.db.repositories.highlights import HighlightFilter
 from infra.db.repositories.idempotency import StoredResponse
-from infra.db.repositories.inbound_events import NewEvent
 from infra.db.repositories.profiles import ProfileOverrides, Tastes
-from infra.db.repositories.search import TextQuery
-from infra.db.tables import (
-    ApiKey,
-    Clip,
-    Export,
-    ExportBatch,
-    Highlight,
-    Stream,
-    UsageBudget,
-    WebhookEndpoint,
-)
-from tests.factories.rows import PICTURE, PROFILE, URL, candidate, clip_record, decision
-
-WHEN = datetime(2026, 5, 2, tzinfo=UTC)
-EVER = timedelta(days=9999)
-CROWD = TextQuery(tsquery="'crowd'", needed=(frozenset({"crowd"}),))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """Whom the attacker claims to be, and what it asks for."""
-
-    tenant: UUID
-    stream: UUID
-    highlight: UUID
-    clip: UUID
-    export: UUID
-    batch: UUID
-    deleted: UUID
-    key: UUID
-    key_hash: bytes
-    event: UUID
-    endpoint: UUID
-    delivery: UUID
-    connection: UUID
-    workspace: str
-    beam: str
-    idempotency_key: str
-    profile: str
-    author: str
-
+from tests.factories.rows import PICTURE, PROFILE, URL, clip_record
+from tests.integration.infra.repositories import targets
+from tests.integration.infra.repositories.targets import CROWD, EVER, WHEN, Target
 
 Attack = Callable[[AsyncSession, Target], Awaitable[Any]]
-
-
-async def _record_decision(session: AsyncSession, it: Target) -> object:
-    about = candidate(it.tenant, it.stream).model_copy(update={"id": it.highlight})
-    again = decision(about, status=DecisionStatus.RETRACTED, decided_at=1e6)
-    return await highlights.record_decisions(
-        session,
-        tenant_id=it.tenant,
-        stream_id=it.stream,
-        profile=PROFILE,
-        candidates=[about],
-        decisions=[again],
-    )
-
-
-def _override(it: Target) -> ProfileOverride:
-    return ProfileOverride(
-        tenant_id=it.tenant,
-        profile_id=it.profile,
-        revision=2,
-        patch={},
-        created_at=WHEN,
-        created_by=it.key,
-    )
-
-
-def _event(it: Target) -> Event:
-    payload = UsagePayload(kind="x", period="2026-05", percent=50, used=1, budget=2)
-    return event(
-        EventType.USAGE_THRESHOLD,
-        payload,
-        tenant_id=it.tenant,
-        subject="usage/x",
-        revision=1,
-        created_at=WHEN,
-    ).model_copy(update={"id": it.event})
-
-
-async def _claim(session: AsyncSession, it: Target) -> object:
-    claim = await idempotency.claim(
-        session,
-        tenant_id=it.tenant,
-        key=it.idempotency_key,
-        request_hash=b"x",
-        resource_id=it.stream,
-        lease=timedelta(seconds=9),
-    )
-    return claim.resource_id == it.stream, claim.response
-
-
-def _stream_row(it: Target) -> Stream:
-    return Stream(tenant_id=it.tenant, id=it.stream, status="live", segments=1, revision=1)
-
-
-def _highlight_row(it: Target) -> Highlight:
-    return Highlight(
-        tenant_id=it.tenant,
-        id=it.highlight,
-        stream_id=it.stream,
-        game="g",
-        status="pending",
-        tier="standard",
-        tags=[],
-        revision=1,
-        **dict.fromkeys(("title", "description"), ""),
-        **dict.fromkeys(("score", "confidence", "start", "peak", "end"), 0.5),
-        **dict.fromkeys(DIMENSIONS, 0.5),
-        updated_at=WHEN,
-    )
-
-
-def _clip_row(it: Target) -> Clip:
-    return Clip(
-        tenant_id=it.tenant,
-        id=it.clip,
-        stream_id=it.stream,
-        highlight_id=it.highlight,
-        status="failed",
-        message="",
-        revision=1,
-        **dict.fromkeys(("start", "duration"), 0.5),
-        updated_at=WHEN,
-    )
-
-
-def _export_spec(it: Target, export_id: UUID) -> ExportSpec:
-    return ExportSpec(
-        id=export_id,
-        tenant_id=it.tenant,
-        source=ExportSource(stream_id=it.stream, start=0.0, end=4.0),
-        renditions=(RenditionSpec(format=RenditionFormat.MP4),),
-    )
-
-
-def _export_row(it: Target) -> Export:
-    return Export(
-        tenant_id=it.tenant,
-        id=it.export,
-        stream_id=it.stream,
-        status="failed",
-        spec=_export_spec(it, it.export).model_dump(mode="json"),
-        results=[],
-        message="",
-        revision=1,
-        updated_at=WHEN,
-    )
-
-
-def _batch(it: Target) -> BatchRef:
-    return BatchRef(tenant_id=it.tenant, batch_id=it.batch)
-
-
-async def _batch_counts(session: AsyncSession, it: Target) -> object:
-    found = await exports.batch_counts(session, tenant_id=it.tenant, batch_ids=[it.batch])
-    return list(found.values())
-
-
-def _batch_row(it: Target) -> ExportBatch:
-    return ExportBatch(
-        tenant_id=it.tenant,
-        id=it.batch,
-        status="failed",
-        request={},
-        exports=1,
-        message="",
-        revision=1,
-        updated_at=WHEN,
-    )
-
-
-def _requested(it: Target) -> ClipSpec:
-    return ClipSpec(
-        id=uuid4(),
-        tenant_id=it.tenant,
-        stream_id=it.stream,
-        highlight_id=None,
-        start=0.0,
-        end=2.0,
-        peak=1.0,
-        segments=(),
-    )
-
-
-def _budget_row(it: Target) -> UsageBudget:
-    kind = UsageKind.CLIP_RENDERED.value
-    return UsageBudget(tenant_id=it.tenant, kind=kind, monthly=Decimal(1), updated_at=WHEN)
-
-
-def _key_row(session: AsyncSession, it: Target) -> ApiKey:
-    """Return a key as if the session had read it."""
-    row = ApiKey(tenant_id=it.tenant, id=it.key, name="k", revoked_at=None)
-    make_transient_to_detached(row)
-    session.add(row)
-    return row
-
-
-def _endpoint_row(session: AsyncSession, it: Target) -> WebhookEndpoint:
-    """Return an endpoint as if the session had read it."""
-    row = WebhookEndpoint(
-        tenant_id=it.tenant,
-        id=it.endpoint,
-        url="https://attacker.example.com/",
-        description="",
-        event_types=[],
-        secret=b"x",
-        status=EndpointStatus.ENABLED,
-        failing_since=None,
-        revision=1,
-        updated_at=WHEN,
-    )
-    make_transient_to_detached(row)
-    session.add(row)
-    return row
-
-
-async def _read_tenant(session: AsyncSession, it: Target) -> object:
-    row = await tenants.get(session, tenant_id=it.tenant)
-    return None if row is None else row.slug
-
-
-async def _lock_keys(session: AsyncSession, it: Target) -> None:
-    await api_keys.lock(session, it.tenant)  # the time that it tells is nobody's secret
-
-
-async def _new_connection(session: AsyncSession, it: Target) -> object:
-    return await connections.create(
-        session,
-        tenant_id=it.tenant,
-        id=it.connection,
-        name="x",
-        checks={},
-        header_hash=b"x",
-        signing_secret=b"x",
-    )
-
-
-def _inbound(it: Target) -> NewEvent:
-    return NewEvent(
-        tenant_id=it.tenant,
-        connection_id=it.connection,
-        event_id=it.beam,
-        type="x",
-        effect=EndSession(session_id=it.beam, message="x"),
-        partition=it.beam,
-    )
-
-
-def _outcomes(it: Target) -> BackfillRecord:
-    lost = GapOutcome(start=2.0, first_sequence=0, status=GapStatus.LOST, resolution="x")
-    return BackfillRecord(
-        tenant_id=it.tenant, stream_id=it.stream, progress=StreamProgress(), outcomes=(lost,)
-    )
-
-
-async def _pending(session: AsyncSession, it: Target) -> object:
-    ref = SessionRef(tenant_id=it.tenant, connection_id=it.connection, partition=it.beam)
-    return await inbound_events.pending(session, ref=ref)
-
 
 ATTACKS: dict[str, Attack] = {
     "backfills.load_stream": lambda s, it: backfills.load_stream(
         s, StreamRef(tenant_id=it.tenant, stream_id=it.stream)
     ),
-    "backfills.record_outcomes": lambda s, it: backfills.record_outcomes(s, _outcomes(it)),
+    "backfills.record_outcomes": lambda s, it: backfills.record_outcomes(
+        s, targets.gap_outcomes(it)
+    ),
     "beams.lock": lambda s, it: beams.lock(
         s, tenant_id=it.tenant, connection_id=it.connection, ref=BeamRef(key=it.beam)
     ),
@@ -372,7 +99,7 @@ ATTACKS: dict[str, Attack] = {
         effect=EndSession(session_id=it.beam, message="x"),
     ),
     "beams.known": lambda s, it: beams.known(s, tenant_id=it.tenant, connection_id=it.connection),
-    "connections.create": _new_connection,
+    "connections.create": targets.new_connection,
     "connections.get": lambda s, it: connections.get(
         s, tenant_id=it.tenant, connection_id=it.connection
     ),
@@ -396,14 +123,14 @@ ATTACKS: dict[str, Attack] = {
     "connections.remove": lambda s, it: connections.remove(
         s, tenant_id=it.tenant, connection_id=it.connection
     ),
-    "inbound_events.record": lambda s, it: inbound_events.record(s, [_inbound(it)]),
+    "inbound_events.record": lambda s, it: inbound_events.record(s, [targets.inbound_event(it)]),
     "inbound_events.get": lambda s, it: inbound_events.get(
         s, tenant_id=it.tenant, connection_id=it.connection, event_id=it.beam
     ),
     "inbound_events.list_newest": lambda s, it: inbound_events.list_newest(
         s, tenant_id=it.tenant, connection_id=it.connection, limit=9
     ),
-    "inbound_events.pending": _pending,
+    "inbound_events.pending": targets.pending_delivery,
     "inbound_events.pending_sessions": lambda s, it: inbound_events.pending_sessions(
         s, tenant_id=it.tenant, min_age=timedelta(0), limit=9
     ),
@@ -418,13 +145,13 @@ ATTACKS: dict[str, Attack] = {
         outcome=Outcome.NOTED,
     ),
     "events.append_stream_event": lambda s, it: events.append_stream_event(
-        s, _stream_row(it), before=StreamStatus.STARTING
+        s, targets.stream_row(it), before=StreamStatus.STARTING
     ),
     "events.append_highlight_event": lambda s, it: events.append_highlight_event(
-        s, _highlight_row(it), before=None
+        s, targets.highlight_row(it), before=None
     ),
     "events.append_clip_event": lambda s, it: events.append_clip_event(
-        s, _clip_row(it), _highlight_row(it), before=None
+        s, targets.clip_row(it), targets.highlight_row(it), before=None
     ),
     "api_keys.ensure_tenant": lambda s, it: api_keys.ensure_tenant(
         s, tenant_id=it.tenant, slug="x", name="x"
@@ -436,8 +163,10 @@ ATTACKS: dict[str, Attack] = {
     "api_keys.get": lambda s, it: api_keys.get(s, tenant_id=it.tenant, key_id=it.key),
     "api_keys.list_all": lambda s, it: api_keys.list_all(s, tenant_id=it.tenant),
     "api_keys.list_page": lambda s, it: api_keys.list_page(s, tenant_id=it.tenant),
-    "api_keys.lock": _lock_keys,
-    "api_keys.change": lambda s, it: api_keys.change(s, _key_row(s, it), {"revoked_at": WHEN}),
+    "api_keys.lock": targets.lock_keys,
+    "api_keys.change": lambda s, it: api_keys.change(
+        s, targets.key_row(s, it), {"revoked_at": WHEN}
+    ),
     "api_keys.touch": lambda s, it: api_keys.touch(
         s, tenant_id=it.tenant, key_id=it.key, interval=timedelta(0)
     ),
@@ -462,7 +191,7 @@ ATTACKS: dict[str, Attack] = {
         s, tenant_id=it.tenant, kinds=list(UsageKind)
     ),
     "usage.notify_thresholds": lambda s, it: usage.notify_thresholds(
-        s, _budget_row(it), month=WHEN, used=Decimal(1)
+        s, targets.budget_row(it), month=WHEN, used=Decimal(1)
     ),
     "clips.get": lambda s, it: clips.get(s, tenant_id=it.tenant, clip_id=it.clip),
     "clips.latest_by_highlight": lambda s, it: clips.latest_by_highlight(
@@ -478,14 +207,16 @@ ATTACKS: dict[str, Attack] = {
     "clips.reserve_requested": lambda s, it: clips.reserve_requested(
         s, tenant_id=it.tenant, count=1, default_plan=PlanName.FREE
     ),
-    "clips.create_requested": lambda s, it: clips.create_requested(s, _requested(it), title="mine"),
+    "clips.create_requested": lambda s, it: clips.create_requested(
+        s, targets.requested_clip(it), title="mine"
+    ),
     "clips.record_clip": lambda s, it: clips.record_clip(
         s, clip_record(it.tenant, it.stream, it.highlight)
     ),
     "exports.reserve_slot": lambda s, it: exports.reserve_slot(
         s, tenant_id=it.tenant, default_plan=PlanName.FREE
     ),
-    "exports.create": lambda s, it: exports.create(s, _export_spec(it, uuid4())),
+    "exports.create": lambda s, it: exports.create(s, targets.export_spec(it, uuid4())),
     "exports.get": lambda s, it: exports.get(s, tenant_id=it.tenant, export_id=it.export),
     "exports.list_page": lambda s, it: exports.list_page(
         s, tenant_id=it.tenant, stream_id=it.stream, limit=9
@@ -531,36 +262,38 @@ ATTACKS: dict[str, Attack] = {
     "exports.remove_batch": lambda s, it: exports.remove_batch(
         s, tenant_id=it.tenant, batch_id=it.batch
     ),
-    "exports.batch_counts": _batch_counts,
+    "exports.batch_counts": targets.batch_counts,
     "exports.exports_of_batch": lambda s, it: exports.exports_of_batch(
         s, tenant_id=it.tenant, batch_id=it.batch
     ),
     "exports.next_exports": lambda s, it: exports.next_exports(
-        s, NextExportsInput(batch=_batch(it), limit=9)
+        s, NextExportsInput(batch=targets.batch_ref(it), limit=9)
     ),
-    "exports.start_batch": lambda s, it: exports.start_batch(s, _batch(it)),
-    "exports.finish_batch": lambda s, it: exports.finish_batch(s, _batch(it)),
-    "exports.cancel_batch": lambda s, it: exports.cancel_batch(s, _batch(it), message="mine"),
-    "exports.resume_batch": lambda s, it: exports.resume_batch(s, _batch(it)),
+    "exports.start_batch": lambda s, it: exports.start_batch(s, targets.batch_ref(it)),
+    "exports.finish_batch": lambda s, it: exports.finish_batch(s, targets.batch_ref(it)),
+    "exports.cancel_batch": lambda s, it: exports.cancel_batch(
+        s, targets.batch_ref(it), message="mine"
+    ),
+    "exports.resume_batch": lambda s, it: exports.resume_batch(s, targets.batch_ref(it)),
     "events.append_batch_event": lambda s, it: events.append_batch_event(
-        s, _batch_row(it), BatchCounts()
+        s, targets.batch_row(it), BatchCounts()
     ),
     "events.append_export_event": lambda s, it: events.append_export_event(
-        s, _export_row(it), before=ExportStatus.RUNNING
+        s, targets.export_row(it), before=ExportStatus.RUNNING
     ),
     "deliveries.get": lambda s, it: deliveries.get(s, tenant_id=it.tenant, delivery_id=it.delivery),
     "deliveries.list_page": lambda s, it: deliveries.list_page(
         s, tenant_id=it.tenant, criteria=DeliveryFilter(endpoint_id=it.endpoint)
     ),
     "deliveries.send_to_one": lambda s, it: deliveries.send_to_one(
-        s, _event(it), endpoint_id=it.endpoint
+        s, targets.webhook_event(it), endpoint_id=it.endpoint
     ),
     "deliveries.redeliver": lambda s, it: deliveries.redeliver(
         s, tenant_id=it.tenant, delivery_id=it.delivery
     ),
     "deliveries.replay": lambda s, it: deliveries.replay(
         s,
-        endpoint=_endpoint_row(s, it),
+        endpoint=targets.endpoint_row(s, it),
         since=WHEN - EVER,
         until=WHEN + EVER,
         types=[],
@@ -607,19 +340,19 @@ ATTACKS: dict[str, Attack] = {
     "endpoints.lock": lambda s, it: endpoints.lock(s, tenant_id=it.tenant, endpoint_id=it.endpoint),
     "endpoints.list_page": lambda s, it: endpoints.list_page(s, tenant_id=it.tenant),
     "endpoints.change": lambda s, it: endpoints.change(
-        s, _endpoint_row(s, it), {"url": "https://attacker.example.com/all"}
+        s, targets.endpoint_row(s, it), {"url": "https://attacker.example.com/all"}
     ),
     "endpoints.rotate": lambda s, it: endpoints.rotate(
-        s, _endpoint_row(s, it), secret=b"mine", previous_until=WHEN
+        s, targets.endpoint_row(s, it), secret=b"mine", previous_until=WHEN
     ),
-    "endpoints.enable": lambda s, it: endpoints.enable(s, _endpoint_row(s, it)),
+    "endpoints.enable": lambda s, it: endpoints.enable(s, targets.endpoint_row(s, it)),
     "endpoints.disable": lambda s, it: endpoints.disable(
-        s, _endpoint_row(s, it), reason=DisabledReason.GONE, actor=SYSTEM
+        s, targets.endpoint_row(s, it), reason=DisabledReason.GONE, actor=SYSTEM
     ),
     "endpoints.delete": lambda s, it: endpoints.delete(
         s, tenant_id=it.tenant, endpoint_id=it.endpoint
     ),
-    "events.append": lambda s, it: events.append(s, _event(it)),
+    "events.append": lambda s, it: events.append(s, targets.webhook_event(it)),
     "events.get": lambda s, it: events.get(s, tenant_id=it.tenant, event_id=it.event),
     "events.undispatched": lambda s, it: events.undispatched(s, tenant_id=it.tenant),
     "events.keep": lambda s, it: events.keep(s, tenant_id=it.tenant, event_ids=[it.event]),
@@ -676,11 +409,11 @@ ATTACKS: dict[str, Attack] = {
         tenant_id=it.tenant,
         criteria=HighlightFilter(stream_id=it.stream, text="crowd", tag="goal"),
     ),
-    "highlights.record_decisions": _record_decision,
+    "highlights.record_decisions": targets.record_decision,
     "highlights.end_at": lambda s, it: highlights.end_at(
         s, tenant_id=it.tenant, stream_id=it.stream, media_end=1.0
     ),
-    "idempotency.claim": _claim,
+    "idempotency.claim": targets.claim_key,
     "idempotency.complete": lambda s, it: idempotency.complete(
         s,
         tenant_id=it.tenant,
@@ -702,7 +435,9 @@ ATTACKS: dict[str, Attack] = {
     "profiles.ProfileOverrides.next_revision": lambda s, it: ProfileOverrides(s).next_revision(
         it.tenant, it.profile
     ),
-    "profiles.ProfileOverrides.append": lambda s, it: ProfileOverrides(s).append(_override(it)),
+    "profiles.ProfileOverrides.append": lambda s, it: ProfileOverrides(s).append(
+        targets.override(it)
+    ),
     "profiles.Tastes.get": lambda s, it: Tastes(s).get(it.tenant, it.profile),
     "profiles.Tastes.in_force": lambda s, it: Tastes(s).in_force(it.tenant, it.profile),
     "profiles.Tastes.lock": lambda s, it: Tastes(s).lock(it.tenant, it.profile),
@@ -786,7 +521,7 @@ ATTACKS: dict[str, Attack] = {
             progress=StreamProgress(status=StreamStatus.FAILED, position=1e6, analyzed=1e6),
         ),
     ),
-    "tenants.get": _read_tenant,
+    "tenants.get": targets.read_tenant,
     "tenants.plan_of": lambda s, it: tenants.plan_of(s, tenant_id=it.tenant, lock=True),
     "tenants.set_plan": lambda s, it: tenants.set_plan(
         s, tenant_id=it.tenant, plan=PlanName.ENTERPRISE

@@ -53,11 +53,10 @@ from tests.factories.rows import (
 from tests.integration.infra.repositories.attacks import (
     ATTACKS,
     EXEMPT,
-    WHEN,
     Attack,
-    Target,
     public_functions,
 )
+from tests.integration.infra.repositories.targets import WHEN, Target
 
 
 @pytest.fixture
