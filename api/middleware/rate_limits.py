@@ -37,8 +37,10 @@ from infra.settings import Settings
 
 _COSTS: Final[Mapping[str, int]] = {
     "analyze_stream": 10,  # starts a workflow that may run for hours
+    "analyze_recording": 10,
+    "upload_recording": 10,
     "create_clip": 5,  # renders
-    "create_export_batch": 20,  # starts many of them
+    "create_export_batch": 10,  # starts many of them
     "create_export": 10,  # starts encoders that run for minutes
     "match_profile": 5,  # searches all names of all games
     "put_override": 5,  # validates all profiles

@@ -6,6 +6,7 @@ operations, and the webhook events.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -394,7 +395,7 @@ def message_of(kind: EventType) -> type[BaseModel]:
 
 
 def _pascal(kind: EventType) -> str:
-    return "".join(part.capitalize() for part in kind.value.split("."))
+    return "".join(part.capitalize() for part in re.split(r"[._]", kind.value))
 
 
 def _receiver(kind: EventType) -> Callable[..., Awaitable[None]]:

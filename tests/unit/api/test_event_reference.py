@@ -84,7 +84,7 @@ def test_the_openapi_document_has_every_event(document: dict[str, Any]) -> None:
     assert set(document["webhooks"]) == set(EventType)
     for kind, item in document["webhooks"].items():
         schema = item["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
-        name = "".join(part.capitalize() for part in kind.split(".")) + "Event"
+        name = "".join(part.capitalize() for part in re.split(r"[._]", kind)) + "Event"
         assert schema.rpartition("/")[2] == name
         properties = document["components"]["schemas"][name]["properties"]
         assert properties["type"]["const"] == kind
@@ -92,17 +92,21 @@ def test_the_openapi_document_has_every_event(document: dict[str, Any]) -> None:
         assert payload.removeprefix("Webhook") == PAYLOADS[EventType(kind)].__name__
 
 
+def section_of(payload: str) -> str:
+    """Return the heading of a payload on the page."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", payload.removesuffix("Payload")).lower()
+
+
 def test_the_page_has_every_event_with_its_meaning() -> None:
-    rows = re.findall(r"^\| `([a-z.]+)` \| (.+?) \| \[([a-z]+)\]", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z._]+)` \| (.+?) \| \[([a-z_]+)\]", PAGE, re.MULTILINE)
     assert {kind: meaning for kind, meaning, _ in rows} == MEANINGS
     for kind, _, payload in rows:
-        assert PAYLOADS[EventType(kind)].__name__.lower() == f"{payload}payload"
+        assert section_of(PAYLOADS[EventType(kind)].__name__) == payload
 
 
 @pytest.mark.parametrize("payload", sorted({each.__name__ for each in PAYLOADS.values()}))
 def test_the_page_has_every_field_of_each_payload(payload: str) -> None:
-    name = payload.removesuffix("Payload").lower()
-    (listed,) = re.findall(rf"^### {name}\n((?:`.+\n)+)", PAGE, re.MULTILINE)
+    (listed,) = re.findall(rf"^### {section_of(payload)}\n((?:`.+\n)+)", PAGE, re.MULTILINE)
     (model,) = {each for each in PAYLOADS.values() if each.__name__ == payload}
     assert re.findall(r"`(\w+)`", listed) == list(model.model_fields)
 

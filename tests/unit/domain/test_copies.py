@@ -53,6 +53,7 @@ CANDIDATE = HighlightCandidate(
 PROGRESS = StreamProgress(
     status=StreamStatus.LIVE,
     position=9.0,
+    duration=10.0,
     analyzed=8.0,
     segments=7,
     missed=6,
