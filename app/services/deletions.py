@@ -15,6 +15,7 @@ from app.services.streams import StreamStarter
 from domain import task_queues
 from domain.ids import (
     SearchAttribute,
+    backfill_workflow_id,
     deletion_workflow_id,
     stream_workflow_id,
 )
@@ -123,11 +124,12 @@ class StreamDeletion:
         if stream is not None and stream.status not in TERMINAL:
             await self._starter.cancel(stream)
         await self._delete(tenant_id, stream_id)
-        state = await self._executions.state(
-            stream_workflow_id(tenant_id=tenant_id, stream_id=stream_id)
-        )
-        if state is ExecutionState.RUNNING:
-            raise DeletionUnfinishedError(f"the workflow of stream {stream_id} is ending")
+        for workflow_id in (stream_workflow_id, backfill_workflow_id):
+            state = await self._executions.state(
+                workflow_id(tenant_id=tenant_id, stream_id=stream_id)
+            )
+            if state is ExecutionState.RUNNING:
+                raise DeletionUnfinishedError(f"a workflow of stream {stream_id} is ending")
         proof = await self._verify(tenant_id, stream_id)
         if proof is None:
             raise DeletionUnfinishedError(f"something of stream {stream_id} was stored meanwhile")

@@ -13,19 +13,9 @@ from temporalio.worker import Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import NondeterminismError, SandboxImportNotificationPolicy
 
-from app.worker import workflow_runner
+from app.worker import WORKFLOWS, workflow_runner
 from infra.telemetry.temporal import CorrelationInterceptor
 from tests.unit.workflows.changed_stream import ChangedStreamWorkflow
-from workflows.backfill import BackfillWorkflow
-from workflows.clip import ClipWorkflow
-from workflows.deletion import DeletionWorkflow
-from workflows.delivery import DeliveryWorkflow
-from workflows.export import ExportWorkflow
-from workflows.export_batch import ExportBatchWorkflow
-from workflows.maintenance import MaintenanceWorkflow
-from workflows.reconcile import ReconcileExecutionsWorkflow, ReconcileWorkflow
-from workflows.relay import OutboxRelayWorkflow, RelayWorkflow
-from workflows.session import SessionWorkflow
 from workflows.stream import StreamWorkflow
 
 HISTORIES = {path.stem: path for path in Path(__file__).with_name("histories").glob("*.json")}
@@ -48,21 +38,7 @@ def strict_runner() -> SandboxedWorkflowRunner:
 
 def replayer(stream: type) -> Replayer:
     return Replayer(
-        workflows=[
-            stream,
-            ClipWorkflow,
-            ExportWorkflow,
-            ExportBatchWorkflow,
-            DeletionWorkflow,
-            DeliveryWorkflow,
-            OutboxRelayWorkflow,
-            MaintenanceWorkflow,
-            BackfillWorkflow,
-            RelayWorkflow,
-            SessionWorkflow,
-            ReconcileWorkflow,
-            ReconcileExecutionsWorkflow,
-        ],
+        workflows=[stream, *(each for each in WORKFLOWS if each is not StreamWorkflow)],
         workflow_runner=strict_runner(),
         data_converter=pydantic_data_converter,
         interceptors=[CorrelationInterceptor()],  # no stored history has its header
