@@ -5,7 +5,9 @@ Until then a change must keep the old histories replaying (`workflow.patched`): 
 `outbox-relay` are of the two relays that one has replaced, and stay as they are;
 `recorded-before-backfill` is of the code that only remembered a recording, and stays as it is.
 So do the lives of streams without `follow-` in their name: they are of the code that ran one
-activity per window, and can go with its loops (`workflows/stream.py`).
+activity per window, and can go with its loops (`workflows/stream.py`). Those with `follow-`, and
+`clip`, are of the code whose clips signaled their ends; those with `awaited-` replaced them. `missed`
+is of the code that recorded a recording's progress at its end only; `recording` replaced it.
 """
 
 from __future__ import annotations
@@ -65,10 +67,10 @@ async def record_completed(client: Client) -> None:
     async with running(client, script):
         stream = await start(client)
         await stream.result()
-    await store(stream, "follow-completed")
+    await store(stream, "awaited-completed")
     spec = script.rendered[0]
     clip = client.get_workflow_handle(clip_workflow_id(tenant_id=spec.tenant_id, clip=spec.id))
-    await store(clip, "clip")
+    await store(clip, "awaited-clip")
 
 
 async def record_continued(client: Client) -> None:
@@ -78,8 +80,8 @@ async def record_continued(client: Client) -> None:
         stream = await start(client, history_limit=40)
         await stream.result()
     first = client.get_workflow_handle(stream.id, run_id=stream.first_execution_run_id)
-    await store(first, "follow-continued-first")
-    await store(client.get_workflow_handle(stream.id), "follow-continued-last")
+    await store(first, "awaited-continued-first")
+    await store(client.get_workflow_handle(stream.id), "awaited-continued-last")
 
 
 async def record_stopped(client: Client) -> None:
@@ -90,7 +92,7 @@ async def record_stopped(client: Client) -> None:
         await script.waiting_at_edge.wait()
         await stream.signal(StreamWorkflow.stop, StopRequest())
         await stream.result()
-    await store(stream, "follow-stopped")
+    await store(stream, "awaited-stopped")
 
 
 async def record_corrected(client: Client) -> None:
@@ -111,7 +113,7 @@ async def record_corrected(client: Client) -> None:
             await stream.query(StreamWorkflow.status)
         await stream.signal(StreamWorkflow.stop, StopRequest())
         await stream.result()
-    await store(stream, "follow-corrected")
+    await store(stream, "awaited-corrected")
 
 
 async def record_cancelled(client: Client) -> None:
@@ -130,7 +132,7 @@ async def record_cancelled(client: Client) -> None:
         await stream.cancel()
         with suppress(WorkflowFailureError):
             await stream.result()
-    await store(stream, "follow-cancelled")
+    await store(stream, "awaited-cancelled")
 
 
 async def record_reanalyzed(client: Client) -> None:
@@ -140,7 +142,7 @@ async def record_reanalyzed(client: Client) -> None:
     async with running(client, script):
         stream = await start(client)
         await stream.result()
-    await store(stream, "follow-reanalyzed")
+    await store(stream, "awaited-reanalyzed")
 
 
 async def record_late(client: Client) -> None:
@@ -154,7 +156,7 @@ async def record_late(client: Client) -> None:
             pass
         await stream.signal(StreamWorkflow.stop, StopRequest())
         await stream.result()
-    await store(stream, "follow-late")
+    await store(stream, "awaited-late")
 
 
 async def record_maintenance(client: Client) -> None:
@@ -224,7 +226,7 @@ async def record_backfilled(client: Client) -> None:
         await stream.result()
         backfill = client.get_workflow_handle(stream.id.replace("stream/", "backfill/"))
         await backfill.result()
-    await store(stream, "follow-recorded")
+    await store(stream, "awaited-recorded")
     await store(backfill, "backfill")
 
 
@@ -236,7 +238,7 @@ async def record_missed(client: Client) -> None:
     async with filling(client, script):
         backfill = await start_backfill(client)
         await backfill.result()
-    await store(backfill, "missed")
+    await store(backfill, "recording")
 
 
 RECORDINGS: Final[tuple[Recording, ...]] = (
