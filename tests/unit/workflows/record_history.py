@@ -6,8 +6,9 @@ Until then a change must keep the old histories replaying (`workflow.patched`): 
 `recorded-before-backfill` is of the code that only remembered a recording, and stays as it is.
 So do the lives of streams without `follow-` in their name: they are of the code that ran one
 activity per window, and can go with its loops (`workflows/stream.py`). Those with `follow-`, and
-`clip`, are of the code whose clips signaled their ends; those with `awaited-` replaced them. `missed`
-is of the code that recorded a recording's progress at its end only; `recording` replaced it.
+`clip`, are of the code whose clips signaled their ends; those with `awaited-` replaced them.
+`missed` is of the code that recorded a recording's progress at its end only; `recording` replaced
+it.
 """
 
 from __future__ import annotations
