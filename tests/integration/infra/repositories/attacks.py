@@ -513,6 +513,14 @@ ATTACKS: dict[str, Attack] = {
             analyzed=(AnalyzedMedia(start=0.0, seconds=1.0),),
         ),
     ),
+    "streams.advance": lambda s, it: streams.advance(
+        s,
+        tenant_id=it.tenant,
+        stream_id=it.stream,
+        position=999.0,
+        analyzed=999.0,
+        last_segment_at=WHEN,
+    ),
     "streams.record_stream": lambda s, it: streams.record_stream(
         s,
         StreamRecord(
@@ -527,6 +535,9 @@ ATTACKS: dict[str, Attack] = {
         s, tenant_id=it.tenant, plan=PlanName.ENTERPRISE
     ),
     "backfills.unfinished_streams": lambda s, it: backfills.unfinished_streams(
+        s, tenant_id=it.tenant, quiet_for=-1.0, after=None, limit=9
+    ),
+    "exports.unfinished_exports": lambda s, it: exports.unfinished_exports(
         s, tenant_id=it.tenant, quiet_for=-1.0, after=None, limit=9
     ),
     "backfills.unfinished_clips": lambda s, it: backfills.unfinished_clips(
