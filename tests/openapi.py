@@ -37,6 +37,11 @@ class Documented:
         schema: dict[str, Any] | None = content.get("application/json", {}).get("schema")
         return schema
 
+    @property
+    def takes_file(self) -> bool:
+        """True if its body is a file."""
+        return "application/octet-stream" in self.spec.get("requestBody", {}).get("content", {})
+
     def body_example(self) -> object:
         """Return the first example of its JSON body, None when there is none."""
         content = self.spec.get("requestBody", {}).get("content", {}).get("application/json", {})

@@ -51,7 +51,7 @@ _COSTS: Final[Mapping[str, int]] = {
 BY_ADDRESS: Final = frozenset(
     {
         *("download_clip", "download_thumbnail", "play_highlight", "play_clip", "download_segment"),
-        *("download_rendition", "download_rendition_index"),
+        *("download_rendition", "download_rendition_index", "download_export_batch"),
     }
 )
 # 100ms sends the events of all tenants from a few addresses and gives up after three attempts

@@ -288,6 +288,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "happened_to": "2026-05-02T20:00:00Z",
     "highlight_id": "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21",
     "key_id": "7b0a1c1e-6f52-4c8e-9b0e-9f2b6a2f7f51",
+    "language": "en",
     "last-event-id": "1777748707400000",
     "layout": "stream",
     "limit": 20,
@@ -318,6 +319,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "target_kind": "key",
     "tenant": "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed",
     "text": "crowd",
+    "title": "Cup final",
     "variant": "720p",
     "until": "2026-05-02T20:00:00Z",
 }

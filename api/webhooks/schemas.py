@@ -26,6 +26,7 @@ Subscribable = Literal[
     "clip.failed",
     "export.ready",
     "export.failed",
+    "export_batch.finished",
     "usage.threshold",
     "endpoint.disabled",
 ]

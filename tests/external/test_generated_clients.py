@@ -17,7 +17,7 @@ SCHEMAS = document()["components"]["schemas"]
 OBJECTS = {name for name, schema in SCHEMAS.items() if schema.get("type") == "object"}
 # Of media types of files the Python generator knows only this one.
 FILES = dict.fromkeys(
-    ("video/mp4", "video/mp2t", "image/jpeg", "application/vnd.apple.mpegurl"),
+    ("application/vnd.apple.mpegurl", "application/zip", "image/jpeg", "video/mp2t", "video/mp4"),
     "application/octet-stream",
 )
 STRICT = ("--strict", "--noEmit", "--target", "es2022", "--lib", "es2022,dom,dom.iterable")

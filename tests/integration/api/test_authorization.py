@@ -87,6 +87,8 @@ async def test_without_the_scope_read_a_key_sees_only_the_clips_that_it_asks_for
         ),
         *("createClip", "deleteClip"),
         *("createExport", "cancelExport", "deleteExport"),
+        *("createExportBatch", "cancelExportBatch", "resumeExportBatch"),
+        *("createDeletion", "uploadRecording"),
     }
     for name in write - {"createClip"}:
         assert not shown_by(OURS[name]) & MEDIA, name

@@ -149,6 +149,11 @@ async def request(scene: Scene, operation: Documented) -> httpx.Request:
         headers |= scene.sender
     url = operation.path.format_map(path)
     http = scene.account.http
+    if operation.takes_file:
+        headers |= {"Content-Type": "application/octet-stream"}
+        return http.build_request(
+            operation.method, url, params=query, headers=headers, content=b"film"
+        )
     if {"tenant", "expires", "signature"} <= query.keys():
         query = signed(scene, url)
     if "cursor" in query:

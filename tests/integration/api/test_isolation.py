@@ -21,7 +21,7 @@ from api.keys import routes as keys
 from api.profiles import routes as profiles
 from api.profiles import taste
 from api.streams import chapters as stream_chapters
-from api.streams import deletions
+from api.streams import deletions, recordings
 from api.streams import events as stream_events
 from api.streams import routes as streams
 from api.usage import routes as usage
@@ -41,7 +41,7 @@ from tests.factories.rows import (
 from tests.integration.api.conftest import Account
 
 RESOURCES = (
-    *(streams, stream_events, stream_chapters, deletions),
+    *(streams, stream_events, stream_chapters, deletions, recordings),
     *(
         search,
         highlights,

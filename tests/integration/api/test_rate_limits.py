@@ -82,7 +82,10 @@ async def test_every_operation_under_v1_is_limited(account: Account, settings: S
         response = await account.http.request(
             method, target, json=None if method in {"get", "delete"} else {}
         )
-        is_file = path.endswith(("/download", "/thumbnail", "/index", ".m3u8")) or "/media/" in path
+        is_file = (
+            path.endswith(("/download", "/thumbnail", "/index", ".m3u8", ".zip"))
+            or "/media/" in path
+        )
         named = "files" if is_file else "default"
         assert named in remainders(response), f"{method} {path}: {dict(response.headers)}"
         assert "429" in operation["responses"], path

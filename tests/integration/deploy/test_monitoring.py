@@ -91,7 +91,7 @@ async def test_every_metric_of_panels_and_rules_is_exposed(
         segment_store=str(tmp_path / "segments"),
     )
     client = await connect(settings, runtime=temporal_runtime(settings))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         await drive(client, settings)
     with serve_metrics(ours):
         text = await scrape(sdk)

@@ -121,7 +121,7 @@ def codec_server(keys: str) -> Iterator[str]:
 
 
 def show(home: Path, server: TemporalServer, workflow_id: str, *options: str) -> str:
-    """Return the payloads that `temporal workflow show` prints, one per line."""
+    """Return what `temporal workflow show` prints, and the payloads in it, one per line."""
     binary = temporal_binary.find_binary(home)
     assert binary is not None
     command = ["workflow", "show", "--address", server.address, "--workflow-id", workflow_id]
@@ -133,7 +133,8 @@ def show(home: Path, server: TemporalServer, workflow_id: str, *options: str) ->
         timeout=60,
     ).stdout
     found = re.findall(r'"data": "([^"]*)"', printed)
-    return "\n".join(base64.b64decode(each).decode(errors="replace") for each in found)
+    payloads = [base64.b64decode(each).decode(errors="replace") for each in found]
+    return "\n".join([printed, *payloads])
 
 
 async def test_a_history_has_no_plain_text_and_the_codec_server_reads_it(
