@@ -132,6 +132,8 @@ OTHERS = [
     ("POST", "/v1/deletions"),
     ("GET", "/v1/export-batches/{batch_id}/files.zip"),
     ("POST", "/v1/streams/analyze"),
+    ("POST", "/v1/recordings"),
+    ("POST", "/v1/recordings/upload"),
     ("POST", "/v1/webhooks/subscribe"),
 ]
 # With a body (test_webhooks.py, test_deliveries.py).
