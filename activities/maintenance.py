@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -147,35 +148,16 @@ class ExecutionActivities(ExecutionReconciler):
         report = _NOTHING
         async with heartbeating():
             for tenant_id in await self._database.tenant_ids():
+                repaired = partial(self._repair_pages, tenant_id=tenant_id, request=request)
                 for found in (
-                    await self._streams(tenant_id, request),
-                    await self._clips(tenant_id, request),
-                    await self._unfinished_exports(tenant_id, request),
+                    await repaired(backfills.unfinished_streams, self._repair_stream),
+                    await repaired(backfills.unfinished_clips, self._repair_clip),
+                    await repaired(exports.unfinished_exports, self._repair_export),
                     await self._deliveries(tenant_id, request),
                     await self._backfills(tenant_id, request),
                     await self._media(tenant_id, request),
                 ):
                     report = report.plus(found)
-        return report
-
-    async def _streams(
-        self, tenant_id: UUID, request: ReconcileExecutionsInput
-    ) -> ReconcileExecutionsReport:
-        report = await self._repair_pages(
-            backfills.unfinished_streams, self._repair_stream, tenant_id=tenant_id, request=request
-        )
-        if report.streams_ended:
-            await self._dispatcher.try_dispatch(tenant_id)
-        return report
-
-    async def _clips(
-        self, tenant_id: UUID, request: ReconcileExecutionsInput
-    ) -> ReconcileExecutionsReport:
-        report = await self._repair_pages(
-            backfills.unfinished_clips, self._repair_clip, tenant_id=tenant_id, request=request
-        )
-        if report.clips_failed:
-            await self._dispatcher.try_dispatch(tenant_id)
         return report
 
     async def _repair_pages(
@@ -188,7 +170,10 @@ class ExecutionActivities(ExecutionReconciler):
         tenant_id: UUID,
         request: ReconcileExecutionsInput,
     ) -> ReconcileExecutionsReport:
-        """Repair all unfinished rows of a tenant, one page at a time, ordered by id."""
+        """Repair all unfinished rows of a tenant, one page at a time, and send what that changed.
+
+        Rows are read in the order of their ids.
+        """
         report, after = _NOTHING, None
         while True:
             async with self._database.session(tenant_id) as session:
@@ -202,8 +187,11 @@ class ExecutionActivities(ExecutionReconciler):
             for each in page:
                 report = report.plus(await _attempt(repair(each, request), each.row.id))
             if len(page) < request.batch:
-                return report
+                break
             after = page[-1].row.id
+        if report.has_events:
+            await self._dispatcher.try_dispatch(tenant_id)
+        return report
 
     async def _repair_stream(
         self, stream: UnfinishedStream, request: ReconcileExecutionsInput
@@ -287,16 +275,6 @@ class ExecutionActivities(ExecutionReconciler):
                 message=message,
             ),
         )
-
-    async def _unfinished_exports(
-        self, tenant_id: UUID, request: ReconcileExecutionsInput
-    ) -> ReconcileExecutionsReport:
-        report = await self._repair_pages(
-            exports.unfinished_exports, self._repair_export, tenant_id=tenant_id, request=request
-        )
-        if report.exports_ended:
-            await self._dispatcher.try_dispatch(tenant_id)
-        return report
 
     async def _repair_export(
         self, export: UnfinishedExport, request: ReconcileExecutionsInput

@@ -38,7 +38,7 @@ class RecordActivities(Records):
     async def record_stream(self, record: StreamRecord) -> None:
         try:
             async with self._database.session(record.tenant_id) as session:
-                told = await streams.record_stream(session, record)
+                is_event = await streams.record_stream(session, record)
                 if record.media_end is not None:
                     await highlights.end_at(
                         session,
@@ -51,16 +51,16 @@ class RecordActivities(Records):
             async with self._database.session(record.tenant_id) as session:
                 await streams.fail(session, record, message=_UNSTORABLE)
             raise UnstorableValueError(_UNSTORABLE) from error
-        if told and self._dispatcher is not None:
+        if is_event and self._dispatcher is not None:
             await self._dispatcher.try_dispatch(record.tenant_id)
 
     @activity.defn(name="record_clip")
     async def record_clip(self, record: ClipRecord) -> None:
         async with self._database.session(record.spec.tenant_id) as session:
-            told = await clips.record_clip(session, record)
-        if told and record.status in {ClipStatus.READY, ClipStatus.FAILED}:
+            is_event = await clips.record_clip(session, record)
+        if is_event and record.status in {ClipStatus.READY, ClipStatus.FAILED}:
             CLIPS.labels(record.status.value).inc()
-        if told and self._dispatcher is not None:
+        if is_event and self._dispatcher is not None:
             await self._dispatcher.try_dispatch(record.spec.tenant_id)
 
 

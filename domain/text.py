@@ -31,6 +31,11 @@ def clean_text(value: str, limit: int) -> str:
     return value[:limit]
 
 
+def one_line(text: str) -> str:
+    """Return text without line breaks, other controls or repeated spaces."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+
+
 class Language(StrEnum):
     """ISO 639-1 codes of the languages that stock PostgreSQL (14 and later) can stem.
 

@@ -21,6 +21,7 @@ from opentimelineio.opentime import RationalTime, TimeRange
 
 from domain.highlights.chapters import Chapter, ChapterMoment
 from domain.model import Model
+from domain.text import one_line
 
 _MOST_EVENTS: Final = 999
 """Of an EDL: an event's number has three digits."""
@@ -131,13 +132,13 @@ class TimelineFile(Model):
             if self.layout is TimelineLayout.STREAM and first > at:
                 track.append(otio.schema.Gap(source_range=span(0, first - at)))
             recording = otio.schema.ExternalReference(
-                target_url=_line(self.media),
+                target_url=one_line(self.media),
                 available_range=span(0, max(last, round(self.end * rate))),
             )
             moment = chapter.moment
             track.append(
                 otio.schema.Clip(
-                    name=_line(chapter.title),
+                    name=one_line(chapter.title),
                     media_reference=recording,
                     source_range=span(first, last),
                     metadata={
@@ -148,7 +149,7 @@ class TimelineFile(Model):
             )
             at = last
         timeline = otio.schema.Timeline(
-            name=_line(self.name), global_start_time=RationalTime(0, per_second)
+            name=one_line(self.name), global_start_time=RationalTime(0, per_second)
         )
         timeline.tracks.append(track)
         return timeline
@@ -169,7 +170,7 @@ class TimelineFile(Model):
             resources,
             "asset",
             id="r2",
-            name=_line(self.name),
+            name=one_line(self.name),
             start="0s",
             duration=seconds(whole),
             hasVideo="1",
@@ -177,8 +178,8 @@ class TimelineFile(Model):
             format="r1",
         )
         ET.SubElement(asset, "media-rep", kind="original-media", src=_url(self.media))
-        event = ET.SubElement(ET.SubElement(root, "library"), "event", name=_line(self.name))
-        project = ET.SubElement(event, "project", name=_line(self.name))
+        event = ET.SubElement(ET.SubElement(root, "library"), "event", name=one_line(self.name))
+        project = ET.SubElement(event, "project", name=one_line(self.name))
         sequence = ET.SubElement(project, "sequence", format="r1", tcStart="0s", tcFormat=counting)
         spine = ET.SubElement(sequence, "spine")
         at = 0
@@ -192,14 +193,14 @@ class TimelineFile(Model):
                 spine,
                 "asset-clip",
                 ref="r2",
-                name=_line(chapter.title),
+                name=one_line(chapter.title),
                 offset=seconds(at),
                 start=seconds(first),
                 duration=length,
                 tcFormat=counting,
             )
             if chapter.moment is not None and chapter.moment.tags:
-                words = _line(", ".join(chapter.moment.tags))
+                words = one_line(", ".join(chapter.moment.tags))
                 ET.SubElement(clip, "keyword", start=seconds(first), duration=length, value=words)
             at += last - first
         sequence.set("duration", seconds(at))
@@ -241,11 +242,6 @@ def _frames(chapter: Chapter, rate: Fraction) -> tuple[int, int]:
     return first, max(first + 1, round(chapter.end * rate))
 
 
-def _line(text: str) -> str:
-    """Return text as one line without characters that XML and EDL cannot hold."""
-    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
-
-
 def _url(media: str) -> str:
     """Return the URL of a recording; a file name stands beside the timeline's file."""
     return media if "://" in media else f"./{quote(media)}"
@@ -253,5 +249,5 @@ def _url(media: str) -> str:
 
 def _cell(text: str) -> str:
     """Return text that no spreadsheet takes for a formula."""
-    line = _line(text)
+    line = one_line(text)
     return f"'{line}" if line.startswith(_FORMULA) else line

@@ -44,7 +44,7 @@ from domain.exports.batches import BatchCounts
 from domain.exports.models import MOST_RENDITIONS, ExportStatus, RenditionFormat
 from domain.highlights.explanation import headline
 from domain.highlights.selection import DecisionStatus
-from domain.text import Name
+from domain.text import Name, one_line
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import exports, highlights
 from infra.db.repositories.highlights import HighlightFilter
@@ -438,6 +438,6 @@ async def _files(services: Services, batch: ExportBatch) -> list[tuple[BatchFile
 
 def _file_name(place: int, title: str, number: int, key: str) -> str:
     """Return a name that is a file's name everywhere, and differs from all others of the batch."""
-    safe = "".join(each if each.isprintable() and each not in _UNSAFE else " " for each in title)
-    words = " ".join(safe.split())[:_LONGEST_NAME].rstrip(" .")
+    safe = one_line("".join(" " if each in _UNSAFE else each for each in title))
+    words = safe[:_LONGEST_NAME].rstrip(" .")
     return f"{place:04d} {words} {number}".replace("  ", " ") + PurePosixPath(key).suffix

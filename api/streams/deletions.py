@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import Administrator, Reader, Writer
 from api.errors.problems import (
@@ -16,6 +19,7 @@ from api.errors.problems import (
     HighlightNotFoundProblem,
     InvalidCursorProblem,
     LegalHoldProblem,
+    Problem,
     StreamNotFoundProblem,
 )
 from api.errors.reference import WITH_BODY, WITH_KEY, documented
@@ -229,32 +233,37 @@ async def delete_highlight_legal_hold(
     return Response(status_code=204)
 
 
+async def _hold(
+    services: ServicesDependency,
+    tenant_id: UUID,
+    change: Callable[[AsyncSession], Awaitable[LegalHold | None]],
+    *,
+    missing: type[Problem],
+) -> LegalHold | None:
+    """Place or lift a hold; `missing` is the problem of what the tenant does not have."""
+    try:
+        async with services.database.session(tenant_id) as session:
+            return await change(session)
+    except RecordMissingError:
+        raise missing from None
+    except DeletionInProgressError:
+        raise DeletionInProgressProblem from None
+
+
 async def _hold_stream(
     services: ServicesDependency, tenant_id: UUID, stream_id: UUID, reason: str | None
 ) -> LegalHold | None:
-    try:
-        async with services.database.session(tenant_id) as session:
-            return await streams.hold_stream(
-                session, tenant_id=tenant_id, stream_id=stream_id, reason=reason
-            )
-    except RecordMissingError:
-        raise StreamNotFoundProblem from None
-    except DeletionInProgressError:
-        raise DeletionInProgressProblem from None
+    change = partial(streams.hold_stream, tenant_id=tenant_id, stream_id=stream_id, reason=reason)
+    return await _hold(services, tenant_id, change, missing=StreamNotFoundProblem)
 
 
 async def _hold_highlight(
     services: ServicesDependency, tenant_id: UUID, highlight_id: UUID, reason: str | None
 ) -> LegalHold | None:
-    try:
-        async with services.database.session(tenant_id) as session:
-            return await streams.hold_highlight(
-                session, tenant_id=tenant_id, highlight_id=highlight_id, reason=reason
-            )
-    except RecordMissingError:
-        raise HighlightNotFoundProblem from None
-    except DeletionInProgressError:
-        raise DeletionInProgressProblem from None
+    change = partial(
+        streams.hold_highlight, tenant_id=tenant_id, highlight_id=highlight_id, reason=reason
+    )
+    return await _hold(services, tenant_id, change, missing=HighlightNotFoundProblem)
 
 
 def _placed(hold: LegalHold | None) -> LegalHold:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -30,11 +29,10 @@ from api.middleware.json_content import require_json
 from api.middleware.request_context import request_id_of
 from api.request_model import RequestModel
 from api.services import Services, ServicesDependency
+from api.streams.creation import created_stream
 from api.streams.schemas import StreamModel
-from app.services import streams as stream_service
 from app.services.streams import NewStream
 from domain.text import Language, Name, Title, Url
-from infra.db.repositories.idempotency import StoredResponse
 from infra.media.recordings.cache import MAX_FILE_BYTES, UPLOADED, upload_key
 from infra.ssrf import UrlForbiddenError
 from infra.storage.segments import StoreError
@@ -106,7 +104,7 @@ async def analyze_recording(
     request: Request,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
-    """Find highlights in a finished video, faster than real time.
+    """Find highlights in a finished video, as fast as the service can.
 
     The response is a stream with `is_recording` set, in status `starting`: read, stop and delete it
     like a live one. It is `ending` while it is analyzed, and `analyzed` of `duration` seconds are
@@ -124,7 +122,7 @@ async def analyze_recording(
 
     async def create(session: AsyncSession, stream_id: UUID) -> Created:
         new = _new_stream(caller, body, request, stream_id, url=body.url, ingest=ingest)
-        return await _created(services, session, new)
+        return await created_stream(services, session, new)
 
     return await once.respond(services.database, create)
 
@@ -193,7 +191,7 @@ async def upload_recording(
             key = upload_key(tenant_id=caller.tenant_id, stream_id=stream_id)
             new = _new_stream(caller, options, request, stream_id, url=f"{UPLOADED}{key}")
             # Not inside the transaction: a store may need minutes for a large file.
-            return await _created(
+            return await created_stream(
                 services, session, new, before=partial(_keep, services, key, file)
             )
 
@@ -226,14 +224,13 @@ async def _receive(request: Request, file: Path) -> dict[str, Any]:
 
 
 async def _keep(services: Services, key: str, file: Path) -> None:
-    """Put an uploaded file where a worker reads it, unless an earlier attempt did.
+    """Put an uploaded file where a worker reads it.
 
     Raises:
         UnavailableProblem: the store does not take it.
     """
     try:
-        if await asyncio.to_thread(file.exists):
-            await services.segments.adopt(key, file)
+        await services.segments.adopt(key, file)
     except (OSError, StoreError) as error:
         raise UnavailableProblem("The media store cannot take the file now.") from error
 
@@ -258,33 +255,4 @@ def _new_stream(
         options=ingest or {},
         correlation_id=request_id_of(request.scope),
         is_recording=True,
-    )
-
-
-async def _created(
-    services: Services,
-    session: AsyncSession,
-    new: NewStream,
-    *,
-    before: Callable[[], Awaitable[None]] | None = None,
-) -> Created:
-    """Create the stream; `before` runs after the commit and before the analysis starts."""
-    stream = await stream_service.find_or_create(session, services.creation, new)
-
-    async def start() -> None:
-        if before is not None:
-            try:
-                await before()
-            except UnavailableProblem:
-                await stream_service.withdraw(services.database, stream)
-                raise
-        await stream_service.start_or_withdraw(services.database, services.starter, stream)
-
-    return Created(
-        response=StoredResponse(
-            status=201,
-            headers={"Location": f"/v1/streams/{stream.id}"},
-            body=StreamModel.of(stream).model_dump(mode="json"),
-        ),
-        start=start,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -31,6 +30,7 @@ from api.middleware.json_content import require_json
 from api.middleware.request_context import request_id_of
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.services import Services, ServicesDependency
+from api.streams.creation import created_stream
 from api.streams.schemas import (
     AnalyzeRequest,
     BatchStopItem,
@@ -46,7 +46,6 @@ from domain.streams.status import TERMINAL, StreamStatus
 from domain.text import Name
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import streams
-from infra.db.repositories.idempotency import StoredResponse
 from infra.db.tables import Stream
 from infra.ssrf import UrlForbiddenError
 from infra.temporal.client import TemporalUnavailableError
@@ -105,18 +104,7 @@ async def analyze_stream(
             options=body.options.model_dump(exclude_none=True),
             correlation_id=request_id_of(request.scope),
         )
-        stream = await stream_service.find_or_create(session, services.creation, new)
-        return Created(
-            response=StoredResponse(
-                status=201,
-                headers={"Location": f"/v1/streams/{stream.id}"},
-                body=StreamModel.of(stream).model_dump(mode="json"),
-            ),
-            # After the commit: the first thing the workflow does is to write to this row.
-            start=partial(
-                stream_service.start_or_withdraw, services.database, services.starter, stream
-            ),
-        )
+        return await created_stream(services, session, new)
 
     once = IdempotentRequest(
         tenant_id=caller.tenant_id, key=idempotency_key, operation="analyzeStream", body=body

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from app.services.exports import SourceNotReadyError, clip_source
 from domain import task_queues
@@ -31,7 +31,12 @@ from infra.db.errors import RecordMissingError
 from infra.db.repositories import clips, exports, highlights
 from infra.db.repositories.highlights import HighlightFilter
 from infra.db.tables import ExportBatch
-from infra.temporal.client import TemporalUnavailableError, keyword_attributes, temporal_error
+from infra.temporal.client import (
+    TemporalUnavailableError,
+    if_running,
+    keyword_attributes,
+    temporal_error,
+)
 from workflows.export_batch import ExportBatchWorkflow
 
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
@@ -192,11 +197,8 @@ class ExportBatchService:
         handle = client.get_workflow_handle(
             export_batch_workflow_id(tenant_id=batch.tenant_id, batch=batch.batch_id)
         )
-        try:
+        with if_running():
             await handle.signal(ExportBatchWorkflow.cancel, rpc_timeout=_RPC_TIMEOUT)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise temporal_error(error) from error
 
 
 async def _sources(session: AsyncSession, new: NewExportBatch) -> Sequence[ExportSource]:

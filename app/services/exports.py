@@ -17,7 +17,7 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from domain import task_queues
 from domain.analysis.screen import MatchState
@@ -37,6 +37,7 @@ from domain.exports.reels import MOST_CLIPS, ReelOrder, ReelPart, choose_parts
 from domain.highlights.explanation import headline
 from domain.ids import SearchAttribute, export_workflow_id
 from domain.tenants.usage import PlanName, require_rendition_quota
+from domain.text import one_line
 from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import clips, exports, highlights, streams
@@ -46,6 +47,7 @@ from infra.db.tables import Clip, Export, Highlight
 from infra.storage.clips import ClipStore
 from infra.temporal.client import (
     TemporalUnavailableError,
+    if_running,
     keyword_attributes,
     temporal_error,
 )
@@ -260,11 +262,8 @@ class ExportService:
         handle = client.get_workflow_handle(
             export_workflow_id(tenant_id=tenant_id, export=export_id)
         )
-        try:
+        with if_running():
             await handle.cancel(rpc_timeout=_RPC_TIMEOUT)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise temporal_error(error) from error
 
 
 async def _source(session: AsyncSession, new: NewExport) -> ExportSource:
@@ -313,8 +312,7 @@ async def _lower_third(session: AsyncSession, new: NewExport) -> LowerThird | No
 
 def _line(text: str, length: int) -> str:
     """Return text as one line of bounded length."""
-    plain = "".join(each if each.isprintable() else " " for each in text)
-    return " ".join(plain.split())[:length].rstrip()
+    return one_line(text)[:length].rstrip()
 
 
 async def _reel(session: AsyncSession, tenant_id: UUID, reel: NewReel) -> ExportSource:

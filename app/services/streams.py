@@ -55,6 +55,7 @@ from infra.db.repositories import profiles, streams
 from infra.db.tables import Stream
 from infra.temporal.client import (
     TemporalUnavailableError,
+    if_running,
     keyword_attributes,
     temporal_error,
 )
@@ -248,11 +249,8 @@ class StreamStarter:
         """
         client = await self._client()
         handle = client.get_workflow_handle(workflow_id_of(stream))
-        try:
+        with if_running():
             await handle.cancel(rpc_timeout=_RPC_TIMEOUT)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise temporal_error(error) from error
 
     async def fail(self, stream: Stream, *, error_type: str, message: str) -> bool:
         """Signal a stream's workflow that its source failed. Return False if none is running.

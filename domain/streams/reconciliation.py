@@ -102,6 +102,11 @@ class ReconcileExecutionsReport(Model):
     media_deleted: NonNegativeInt = 0
     failed: NonNegativeInt = 0
 
+    @property
+    def has_events(self) -> bool:
+        """True if a repair recorded an end, of which endpoints are sent an event."""
+        return bool(self.streams_ended or self.clips_failed or self.exports_ended)
+
     def plus(self, other: ReconcileExecutionsReport) -> ReconcileExecutionsReport:
         """Return the sum of both reports."""
         mine, theirs = self.model_dump(), other.model_dump()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -203,6 +204,20 @@ def temporal_error(error: RPCError) -> TemporalUnavailableError:
     if error.status in REFUSALS:
         return TemporalRefusedError(f"the workflow service refuses: {error.message}")
     return TemporalUnavailableError("the workflow service does not answer")
+
+
+@contextmanager
+def if_running() -> Iterator[None]:
+    """Send a request to a workflow, and do nothing if it has ended or never was.
+
+    Raises:
+        TemporalUnavailableError: the workflow service does not answer, or refuses.
+    """
+    try:
+        yield
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise temporal_error(error) from error
 
 
 def keyword_attributes(values: Mapping[SearchAttribute, str]) -> TypedSearchAttributes:

@@ -136,8 +136,8 @@ async def test_a_batch_is_made_and_downloaded_as_one_file(
     assert {each["batch_id"] for each in listed["data"]} == {asked["id"]}
     assert [each["status"] for each in listed["data"]] == ["ready", "ready"]
     async with database.session(account.tenant_id) as session:
-        told = await events.undispatched(session, tenant_id=account.tenant_id)
-    assert [each.type for each in told if each.type.startswith("export")] == [
+        waiting = await events.undispatched(session, tenant_id=account.tenant_id)
+    assert [each.type for each in waiting if each.type.startswith("export")] == [
         *("export.ready", "export.ready", "export_batch.finished"),
     ]
 

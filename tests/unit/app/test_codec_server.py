@@ -1,4 +1,4 @@
-"""The codec server decrypts for the Temporal UI and CLI, and for nobody else."""
+"""The codec server decrypts for the Temporal UI and CLI, and refuses all others."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class Endpoint(Generic[T]):
 
 @dataclass(frozen=True)
 class FileBody:
-    """The bytes of a file, which is opened anew for each repetition of a request."""
+    """The bytes of a file, which is opened again for each repetition of a request."""
 
     path: Path
 

@@ -266,7 +266,7 @@ async def read_tenant(session: AsyncSession, it: Target) -> object:
 
 
 async def lock_keys(session: AsyncSession, it: Target) -> None:
-    await api_keys.lock(session, it.tenant)  # the time that it tells is nobody's secret
+    await api_keys.lock(session, it.tenant)  # the time it returns is no secret
 
 
 async def new_connection(session: AsyncSession, it: Target) -> object:
