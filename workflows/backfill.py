@@ -66,18 +66,18 @@ class BackfillWorkflow:
             )
         if not stream.gaps and not stream.missed_altogether and not request.again:
             return BackfillResult()
-        ledger = BackfillLedger(request, stream, await self._survey(stream))
-        self._ledger = ledger
         try:
+            ledger = BackfillLedger(request, stream, await self._survey(stream))
+            self._ledger = ledger
             await self._record(ledger)
             await self._fill(ledger)
             await self._wait_for_clips(ledger)
             ledger.close()
             await self._record(ledger)
         except (FailureError, asyncio.CancelledError):
-            await asyncio.shield(self._release(ledger.final_release()))
+            await asyncio.shield(self._release(request.final_release()))
             raise
-        await self._release(ledger.final_release())
+        await self._release(request.final_release())
         await workflow.wait_condition(workflow.all_handlers_finished)
         self._show(ledger)
         return ledger.result()
@@ -109,7 +109,9 @@ class BackfillWorkflow:
                 previous = await self._take(ledger, span, piece, previous)
                 await self._cut(ledger, range_over=piece is span.pieces[-1])
                 await self._release(ledger.due_release())
-                if ledger.is_whole_stream and workflow.patched("progress-of-recordings"):
+                if piece is span.pieces[-1] or not ledger.is_whole_stream:
+                    continue  # what follows records it
+                if workflow.patched("progress-of-recordings"):
                     await self._record(ledger)
             ledger.record_range_end(span)
             await self._record(ledger)

@@ -223,11 +223,9 @@ class BackfillLedger:
             return None
         self._released = point
         self._segments = segments_from(self._segments, point)
-        return self._release(before=point)
-
-    def final_release(self) -> RecordingRelease:
-        """Return the request to delete all stored media of the recording."""
-        return self._release(before=None)
+        return RecordingRelease(
+            tenant_id=self._request.tenant_id, stream_id=self._request.stream_id, before=point
+        )
 
     def record(self) -> BackfillRecord:
         """Return the record to write: progress, and outcomes not yet written."""
@@ -304,11 +302,6 @@ class BackfillLedger:
 
     def _count(self, status: GapStatus) -> int:
         return sum(each.status is status for each in self._outcomes)
-
-    def _release(self, *, before: float | None) -> RecordingRelease:
-        return RecordingRelease(
-            tenant_id=self._request.tenant_id, stream_id=self._request.stream_id, before=before
-        )
 
 
 def _analyzed_media(

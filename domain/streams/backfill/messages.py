@@ -141,6 +141,10 @@ class BackfillInput(Model):
     variant: VariantPolicy = VariantPolicy()
     timing: BackfillTiming = BackfillTiming()
 
+    def final_release(self) -> RecordingRelease:
+        """Return the request to delete all stored media of the recording."""
+        return RecordingRelease(tenant_id=self.tenant_id, stream_id=self.stream_id)
+
 
 class StreamRef(Model):
     """A stream of a tenant; `again` requests its reanalysis."""

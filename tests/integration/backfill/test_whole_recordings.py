@@ -35,7 +35,8 @@ from domain.ids import backfill_workflow_id
 from domain.tenants.keys import Scope
 from infra.db.engine import Database
 from infra.errors import SetupError
-from infra.media.recordings.cache import upload_key
+from infra.media.recordings.cache import RecordingCache, upload_key
+from infra.media.recordings.local_recording import LocalRecording
 from infra.settings import Settings
 from tests.integration.backfill.conftest import PEAK, SECONDS, settings_of, working
 from tests.integration.ingest.harness import static_origin
@@ -186,6 +187,27 @@ async def test_a_stopped_one_is_cancelled_with_its_workflow(
         await asyncio.wait_for(handle.result(), 60)
     assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
     assert (await service.ended(made["id"]))["status"] == "cancelled"
+
+
+async def test_a_file_whose_analysis_is_cancelled_before_it_was_read_is_deleted(
+    service: Service, temporal_client: Client, match: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening = asyncio.Event()
+
+    async def never_opened(*_: object, **__: object) -> LocalRecording:
+        opening.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(RecordingCache, "get", never_opened)
+    made = (await by_upload(service, await asyncio.to_thread(match.read_bytes))).json()
+    key = upload_key(tenant_id=service.tenant, stream_id=UUID(made["id"]))
+    await asyncio.wait_for(opening.wait(), 60)
+    assert await service.container.segments.exists(key)
+    await service.http.post(f"/v1/streams/{made['id']}/stop")
+    with pytest.raises(WorkflowFailureError):
+        await asyncio.wait_for(analysis_of(temporal_client, service, made).result(), 60)
+    assert not await service.container.segments.exists(key)
 
 
 async def test_the_command_uploads_a_file_and_shows_what_was_found(
