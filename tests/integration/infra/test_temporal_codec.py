@@ -36,8 +36,8 @@ pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("temporal_client
 
 KEY = f"2026-11:{'k' * 32}"
 OLD_KEY = f"2026-05:{'o' * 32}"
-MARK = "mark-7f3a of a failed rendering"
-SUMMARY = "mark-7f3a of a summary"
+MARK = "quokka-58e1 of a failed rendering"
+SUMMARY = "quokka-58e1 of a summary"
 
 
 async def encrypting(server: TemporalServer, keys: str | None) -> Client:
@@ -146,7 +146,7 @@ async def test_a_history_has_no_plain_text_and_the_codec_server_reads_it(
         outcome = await handle.result()
     assert outcome.status is ClipStatus.FAILED
     raw = await raw_history(client, handle.id)
-    assert b"mark-7f3a" not in raw
+    assert b"quokka-58e1" not in raw
     assert b"segments" not in raw
     assert b"ClipWorkflow" in raw
     with codec_server(KEY) as address:
