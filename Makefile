@@ -66,6 +66,10 @@ lint: $(READY) lint-deploy ## Check format, style, types, import contracts and d
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@bin/locked-tools actionlint
+	@for actionlint in "$${HIGHLIGHTS_HOME:-$$HOME/.cache/highlights}"/tools/actionlint-*/bin/actionlint; do \
+	  [ ! -x "$$actionlint" ] || "$$actionlint" .github/workflows/*; \
+	done
 
 DEPLOY := .venv/.deploy
 
