@@ -33,6 +33,7 @@ from sqlalchemy.pool import NullPool
 from domain.text import clean_text, is_storable
 from infra.db.tables.base import LONGEST_TEXT
 from infra.db.tls import driver_url, tls_problem
+from infra.telemetry.metrics import DEPENDENCY_UP
 
 
 class StaleConnectionError(Exception):
@@ -287,12 +288,15 @@ class Database:
                     await stack.enter_async_context(session)
                     await stack.enter_async_context(session.begin())
                     await session.connection()
+                    DEPENDENCY_UP.labels("postgres").set(1)
                     return session, stack.pop_all()
             except StaleConnectionError as error:
                 broken = error
             except _AWAY as error:
+                DEPENDENCY_UP.labels("postgres").set(0)
                 reason = tls_problem(error) or error
                 raise DatabaseUnavailableError(f"PostgreSQL does not answer: {reason}") from error
+        DEPENDENCY_UP.labels("postgres").set(0)
         raise DatabaseUnavailableError(_BROKE) from broken
 
 
