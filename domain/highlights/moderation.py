@@ -1,8 +1,8 @@
 """Moderation: flags of titles, captions and pictures that a tenant may not want to publish.
 
 Gemini flags what it hears and sees. Texts are also compared with lists of words
-(`game_configs/languages/`). Without Gemini, these lists are all there is, and the status of pictures
-is `unknown`. `clear` means that nothing was found, not that nothing is there.
+(`game_configs/languages/`). Without Gemini, these lists are all there is, and pictures are
+`unknown`. `clear` means that nothing was found, not that nothing is there.
 """
 
 from __future__ import annotations
