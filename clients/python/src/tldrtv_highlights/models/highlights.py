@@ -50,7 +50,7 @@ class LocalizedTitle(Model):
 class ModerationFinding(Model):
     """`clear`, `flagged` with categories, `unknown` if not checked, or `absent`."""
 
-    status: str
+    status: str = "unknown"
     categories: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 
@@ -58,9 +58,9 @@ class ModerationFinding(Model):
 class Moderation(Model):
     """What you may not want to publish."""
 
-    titles: ModerationFinding
-    captions: ModerationFinding
-    pictures: ModerationFinding
+    titles: ModerationFinding = ModerationFinding()
+    captions: ModerationFinding = ModerationFinding()
+    pictures: ModerationFinding = ModerationFinding()
 
 
 class Highlight(Model):

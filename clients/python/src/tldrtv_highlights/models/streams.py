@@ -48,7 +48,7 @@ class Criteria(Model):
     """What you asked for in a sentence, and what was understood of it."""
 
     text: str
-    understood: UnderstoodCriteria
+    understood: UnderstoodCriteria = UnderstoodCriteria()
     not_understood: tuple[str, ...] = ()
 
 
