@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -98,7 +99,10 @@ LanguageTag = Annotated[
 """A language by BCP 47: language, and script and region where they matter."""
 
 
-def _distinct_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
+_Tags = TypeVar("_Tags", bound=Sequence[str])
+
+
+def _distinct_tags(tags: _Tags) -> _Tags:
     for number, tag in enumerate(tags):
         if tag in tags[:number]:
             raise PydanticCustomError(
@@ -109,6 +113,12 @@ def _distinct_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
 
 LanguageTags = Annotated[
     tuple[LanguageTag, ...], Field(max_length=MOST_LANGUAGES), AfterValidator(_distinct_tags)
+]
+
+
+# Requests are validated strictly, for which the list of a JSON body is no tuple.
+LanguageTagList = Annotated[
+    list[LanguageTag], Field(max_length=MOST_LANGUAGES), AfterValidator(_distinct_tags)
 ]
 
 
