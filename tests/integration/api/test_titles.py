@@ -120,7 +120,7 @@ async def test_an_event_carries_the_titles(
 ) -> None:
     async with database.session(account.tenant_id) as session:
         payloads = await session.scalars(
-            select(EventRow.payload).where(
+            select(EventRow.data).where(
                 EventRow.tenant_id == account.tenant_id, EventRow.type == "highlight.confirmed"
             )
         )
