@@ -48,7 +48,7 @@ _NOISE: Final = """
 
 
 _PLAYED: Final = frozenset({"gameplay", "ladder", "ranked", "scrims", "scrim"})
-"""Words that follow the name of a game, so that a short name before one is a game: "apex ranked"."""
+"""Words that follow the name of a game: a short name before one is a game ("apex ranked")."""
 
 
 _SPLIT: Final = re.compile(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])")
