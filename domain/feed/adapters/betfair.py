@@ -82,7 +82,7 @@ class BetfairFeed(BaseModel):
 
     def _steps(self, message: object) -> Iterator[Step]:
         body = mapping(message, "message")
-        operation = body.get("op")
+        operation = str(body.get("op"))
         if operation == "status" and body.get("statusCode") == "FAILURE":
             raise FeedFormatError(
                 "errorCode",
@@ -91,7 +91,7 @@ class BetfairFeed(BaseModel):
         if operation in {"connection", "status", "ocm"}:
             return
         if operation != "mcm":
-            raise FeedFormatError("op", f"`mcm` is expected, not {operation!r}")
+            raise FeedFormatError("op", f"`mcm` is expected, not {operation}")
         at = whole_number(body.get("pt"), field="pt")
         wall_clock(at)
         for index, change in enumerate(items(body, "mc", "")):
@@ -129,9 +129,9 @@ class BetfairFeed(BaseModel):
     def _status(
         self, known: KnownMarket, definition: dict[str, Any], at: int, where: str
     ) -> Iterator[FeedEvent]:
-        status = definition.get("status")
+        status = str(definition.get("status"))
         if status not in _MARKET_STATUSES:
-            raise FeedFormatError(f"{where}.status", f"unknown status of a market: {status!r}")
+            raise FeedFormatError(f"{where}.status", f"unknown status of a market: {status}")
         in_play = definition.get("inPlay")
         if isinstance(in_play, bool):
             if in_play and known.in_play is False:
@@ -146,9 +146,9 @@ class BetfairFeed(BaseModel):
     ) -> Iterator[FeedEvent]:
         body = mapping(runner, where)
         key = _runner_key(body, where)
-        status = body.get("status")
+        status = str(body.get("status"))
         if status not in _RESULTS and status not in _UNDECIDED:
-            raise FeedFormatError(f"{where}.status", f"unknown status of a runner: {status!r}")
+            raise FeedFormatError(f"{where}.status", f"unknown status of a runner: {status}")
         name = body.get("name")
         selection = market_key(name) if isinstance(name, str) and name.strip() else key
         before = known.runners.get(key, (selection, status))

@@ -77,16 +77,16 @@ class OddsApiFeed(BaseModel):
         if match.get("scores") is None:
             return  # the match has not begun
         at = _time(match.get("last_update"), f"{where}.last_update")
-        scores: dict[object, int] = {}
+        scores: dict[str, int] = {}
         for index, each in enumerate(items(match, "scores", where)):
             field = f"{where}.scores[{index}]"
             body = mapping(each, field)
-            scores[body.get("name")] = whole_number(body.get("score"), field=f"{field}.score")
+            scores[str(body.get("name"))] = whole_number(body.get("score"), field=f"{field}.score")
         sides = []
-        for side in ("home_team", "away_team"):
-            if match.get(side) not in scores:
-                raise FeedFormatError(f"{where}.scores", f"no score of {match.get(side)!r}")
-            sides.append(scores[match.get(side)])
+        for team in (str(match.get("home_team")), str(match.get("away_team"))):
+            if team not in scores:
+                raise FeedFormatError(f"{where}.scores", f"no score of {team}")
+            sides.append(scores[team])
         yield from self.feed.scored(*sides, at=at)
         yield from self.feed.period_began(
             "ended" if match.get("completed") is True else "in play", at=at
@@ -137,7 +137,7 @@ def _outcomes(
         raise FeedFormatError(f"{where}.key", "the key of the market is missing")
     if key.endswith(_EXCHANGE_LAY):
         return  # prices against a selection, which move the other way
-    sides = {match.get("home_team"): "home", match.get("away_team"): "away"}
+    sides = {str(match.get("home_team")): "home", str(match.get("away_team")): "away"}
     for index, outcome in enumerate(items(market, "outcomes", where)):
         field = f"{where}.outcomes[{index}]"
         body = mapping(outcome, field)
