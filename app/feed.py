@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -399,8 +399,10 @@ async def _read_all(
             await _read_queue(source, waiting)
         else:
             await _read_lines(source, begin, waiting)
-    finally:
+    except Exception:
         await waiting.put(None)
+        raise
+    await waiting.put(None)
 
 
 async def _read_queue(source: FeedSource, waiting: asyncio.Queue[FeedMessage | None]) -> None:
@@ -416,23 +418,45 @@ async def _read_queue(source: FeedSource, waiting: asyncio.Queue[FeedMessage | N
 async def _read_lines(
     source: FeedSource, begin: int, waiting: asyncio.Queue[FeedMessage | None]
 ) -> None:
-    try:
-        file = (
-            sys.stdin.buffer
-            if source.source == "-"
-            else await asyncio.to_thread(Path(source.source).open, "rb")
-        )
-        number = 0
-        while line := await asyncio.to_thread(file.readline, _LONGEST_LINE):
-            number += 1
-            if len(line) == _LONGEST_LINE:
-                raise SetupError(
-                    f"{source.name}, line {number}: it is longer than {_LONGEST_LINE >> 20} MiB.",
-                    remedy="Write each message on a line of its own.",
-                )
-            if number > begin and line.strip():
-                await waiting.put(FeedMessage(number=number, body=line.strip()))
-    except OSError as error:
-        raise SetupError(
-            f"{source.name} cannot be read: {error.strerror}.", remedy="Check its path."
-        ) from error
+    number = 0
+    async for line in _lines(source):
+        number += 1
+        if len(line) >= _LONGEST_LINE:
+            raise SetupError(
+                f"{source.name}, line {number}: it is longer than {_LONGEST_LINE >> 20} MiB.",
+                remedy="Write each message on a line of its own.",
+            )
+        if number > begin and line.strip():
+            await waiting.put(FeedMessage(number=number, body=line.strip()))
+
+
+async def _lines(source: FeedSource) -> AsyncIterator[bytes]:
+    """Read lines in a thread that is abandoned at the end: nothing interrupts a read of a pipe."""
+    loop = asyncio.get_running_loop()
+    read: asyncio.Queue[bytes | OSError] = asyncio.Queue(maxsize=MOST_EVENTS)
+
+    def pump() -> None:
+        def put(item: bytes | OSError) -> None:
+            asyncio.run_coroutine_threadsafe(read.put(item), loop).result()
+
+        with suppress(RuntimeError):  # the command has ended
+            try:
+                # Not sys.stdin, whose lock the interpreter needs at its end.
+                with (
+                    open(0, "rb", closefd=False)
+                    if source.source == "-"
+                    else Path(source.source).open("rb")
+                ) as file:
+                    while line := file.readline(_LONGEST_LINE):
+                        put(line)
+                put(b"")
+            except OSError as error:
+                put(error)
+
+    threading.Thread(target=pump, name="feed", daemon=True).start()
+    while item := await read.get():
+        if isinstance(item, OSError):
+            raise SetupError(
+                f"{source.name} cannot be read: {item.strerror}.", remedy="Check its path."
+            ) from item
+        yield item

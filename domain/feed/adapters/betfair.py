@@ -158,10 +158,7 @@ class BetfairFeed(BaseModel):
         if status in _RESULTS:
             yield from self.feed.settle(known.name, selection, _RESULTS[status], at=at)
         elif before[1] in _RESULTS:
-            settled = self.feed.settled.get(known.name, {})
-            event = settled.pop(selection, None)
-            if event is not None:
-                yield self.feed.unsettle(known.name, selection, event, at=at)
+            yield from self.feed.roll_back(known.name, selection, at=at)
 
     def _price(
         self, known: KnownMarket, runner: object, at: int, where: str

@@ -77,6 +77,13 @@ class KnownGoal(BaseModel):
     event_id: str
 
 
+class KnownSettlement(BaseModel):
+    """How a selection was settled, and the event that reported it."""
+
+    result: BetResult
+    event_id: str
+
+
 class MatchFeed(BaseModel):
     """State of one match as its feed tells it.
 
@@ -90,7 +97,7 @@ class MatchFeed(BaseModel):
         score: home and away; None until it is known.
         goals: scores that may still be taken back, oldest first.
         period: name of the current period.
-        settled: ids of the events that settled a market, by selection.
+        settled: by market and selection; an empty selection is the whole market.
     """
 
     source: str
@@ -102,7 +109,7 @@ class MatchFeed(BaseModel):
     score: tuple[int, int] | None = None
     goals: list[KnownGoal] = Field(default_factory=list)
     period: str | None = None
-    settled: dict[str, dict[str, str]] = Field(default_factory=dict)
+    settled: dict[str, dict[str, KnownSettlement]] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, source: str, match: str | None) -> MatchFeed:
@@ -226,35 +233,41 @@ class MatchFeed(BaseModel):
     ) -> Iterator[FeedEvent]:
         """Yield the settlement of a selection, or of a whole market that is void.
 
-        A settlement after a rollback has the same id and a higher revision.
+        The same result again makes no event; another one takes the first back.
         """
+        known = self.settled.setdefault(market, {})
+        before = known.get(selection or "")
+        if before is not None and before.result is result:
+            return
+        if before is not None:
+            yield from self.roll_back(market, selection or "", at=at)
         event = self._event(
             FeedEventKind.SETTLED,
-            *("settled", market, selection or "all"),
+            *("settled", market, selection or "all", at),
             at=at,
-            revision=at // 1000,
             market=market,
             selection=selection,
             result=result,
         )
-        self.settled.setdefault(market, {})[selection or ""] = event.id
+        known[selection or ""] = KnownSettlement(result=result, event_id=event.id)
         yield event
 
-    def roll_back(self, market: str, *, at: int) -> Iterator[FeedEvent]:
-        """Yield an event for each settlement of a market that is taken back."""
-        for selection, settled_by in self.settled.pop(market, {}).items():
-            yield self.unsettle(market, selection, settled_by, at=at)
-
-    def unsettle(self, market: str, selection: str, settled_by: str, *, at: int) -> FeedEvent:
-        """Return the event that takes back the settlement of a selection."""
-        return self._event(
-            FeedEventKind.SETTLED,
-            *("rolled-back", market, selection or "all", at),
-            at=at,
-            market=market,
-            selection=selection or None,
-            retracts=settled_by,
-        )
+    def roll_back(
+        self, market: str, selection: str | None = None, *, at: int
+    ) -> Iterator[FeedEvent]:
+        """Yield an event for each settlement of a market, or of a selection, that is taken back."""
+        known = self.settled.get(market, {})
+        for name in list(known) if selection is None else [selection]:
+            settlement = known.pop(name, None)
+            if settlement is not None:
+                yield self._event(
+                    FeedEventKind.SETTLED,
+                    *("rolled-back", market, name or "all", at),
+                    at=at,
+                    market=market,
+                    selection=name or None,
+                    retracts=settlement.event_id,
+                )
 
     def remark(self, label: str, *, at: int) -> Iterator[FeedEvent]:
         """Yield an event that is recorded and makes no moment."""

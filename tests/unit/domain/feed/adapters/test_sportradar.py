@@ -46,7 +46,6 @@ def test_a_goal_with_its_odds_settlement_and_rollback() -> None:
     feed = SportradarFeed.of(None)
     lines = [line(e) for e in read_all(feed, *xml_messages("sportradar.xml"))]
     goal = "uof:sr:match:58001:score:1-0:1777748407400"
-    settled = "uof:sr:match:58001:settled:next_goal"
     assert lines[:4] == [
         "suspended",
         "score 1-0",
@@ -63,7 +62,6 @@ def test_a_goal_with_its_odds_settlement_and_rollback() -> None:
     assert len(rolled_back) == 3
     assert f"score 0-0 retracts {goal}" in lines
     assert lines[-2:] == ["period 0-0", "custom fixture_cancelled"]
-    assert settled not in lines
 
 
 def test_an_event_has_the_time_of_its_message() -> None:
@@ -72,11 +70,46 @@ def test_an_event_has_the_time_of_its_message() -> None:
     assert event.at.wall_clock == datetime(2026, 5, 2, 19, 0, 2, 500_000, tzinfo=UTC)
 
 
-def test_a_settlement_after_a_rollback_is_a_higher_revision_of_the_same_event() -> None:
+def test_a_settlement_after_a_rollback_is_another_event() -> None:
     events = read_all(SportradarFeed.of(None), *xml_messages("sportradar.xml"))
     home = [e for e in events if e.result is not None and e.selection == "home"]
-    assert [e.id for e in home] == [home[0].id] * 2
-    assert home[1].revision > home[0].revision
+    assert len({e.id for e in home}) == len(home) == 2
+    assert home[0].id in {e.retracts for e in events}
+
+
+def settlement(result: int, at: int) -> Element:
+    return xml(
+        f'<bet_settlement event_id="m" timestamp="{at}"><outcomes><market id="186">'
+        f'<outcome id="4" result="{result}"/></market></outcomes></bet_settlement>'
+    )
+
+
+def test_a_confirmed_settlement_makes_no_second_event() -> None:
+    feed = SportradarFeed.of(None)
+    events = read_all(feed, settlement(1, START), settlement(1, START + 9_000))
+    assert [line(e) for e in events] == ["settled match_winner/home won"]
+
+
+def test_a_corrected_settlement_takes_the_first_back() -> None:
+    events = read_all(SportradarFeed.of(None), settlement(1, START), settlement(0, START + 1))
+    assert [line(e) for e in events] == [
+        "settled match_winner/home won",
+        f"settled match_winner/home retracts {events[0].id}",
+        "settled match_winner/home lost",
+    ]
+
+
+def test_a_cancelled_market_is_void_until_the_cancellation_is_taken_back() -> None:
+    feed = SportradarFeed.of(None)
+    cancel, undo = (
+        xml(f'<{name} event_id="m" timestamp="{START}"><market id="186"/></{name}>')
+        for name in ("bet_cancel", "rollback_bet_cancel")
+    )
+    events = read_all(feed, cancel, undo)
+    assert [line(e) for e in events] == [
+        "settled match_winner void",
+        f"settled match_winner retracts {events[0].id}",
+    ]
 
 
 def test_small_moves_of_odds_make_no_event_and_add_up() -> None:
@@ -122,7 +155,7 @@ def test_the_same_message_again_makes_the_same_ids() -> None:
     first = read_all(SportradarFeed.of(None), *xml_messages("sportradar.xml"))
     again = read_all(SportradarFeed.of(None), *xml_messages("sportradar.xml"))
     assert [e.id for e in first] == [e.id for e in again]
-    assert len({(e.id, e.revision) for e in first}) == len(first)
+    assert len({e.id for e in first}) == len(first)
 
 
 def test_a_reader_continues_from_its_stored_memory() -> None:
