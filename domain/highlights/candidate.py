@@ -12,6 +12,7 @@ from pydantic import NonNegativeFloat
 
 from domain.analysis.screen import MatchState
 from domain.highlights.moderation import Moderation
+from domain.media.segments import FeedMark
 from domain.media.timestamps import WallClockAnchor, order_span, parse_timestamp
 from domain.model import Model
 from domain.score import HighlightScore, Unit
@@ -32,15 +33,26 @@ class Evidence(Model):
 
 
 class Mark(Model):
-    """A moment that the tenant marked with timed metadata.
+    """A moment that the tenant marked, with timed metadata or an event of its feed.
 
     `label` consists of lower case letters, digits and underscores. `offset` is the distance (s) of
-    the moment from the metadata's position; negative if the moment came before.
+    the moment from the metadata's position; negative if the moment came before. `feed` is set if
+    the mark is an event of the tenant's feed.
     """
 
     label: str
     importance: Unit = USUAL_IMPORTANCE
     offset: float = 0.0
+    feed: FeedMark | None = None
+
+    @property
+    def is_hint(self) -> bool:
+        """True if it only strengthens a moment that was found without it."""
+        return self.feed is not None and self.feed.hint
+
+    def of_feed(self, feed: FeedMark | None) -> Mark:
+        """Return a copy that names the event of the feed."""
+        return Mark(label=self.label, importance=self.importance, offset=self.offset, feed=feed)
 
 
 class TitleSource(StrEnum):

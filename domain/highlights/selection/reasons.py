@@ -56,6 +56,9 @@ def score_reason(score: float, dimensions: HighlightScore, weights: Mapping[str,
 
 def mark_reason(mark: Mark) -> Reason:
     """Return the reason of a moment that the tenant marked."""
+    if mark.feed is not None:
+        words = f"The tenant's feed speaks for it: {mark.feed.words}."
+        return Reason(code="feed", words=words, value=mark.importance)
     return Reason(
         code="mark",
         words=f"The tenant marked it as {mark.label.replace('_', ' ')}, "
