@@ -23,8 +23,11 @@ from domain.highlights.selection import (
     SelectHighlightsResult,
 )
 from domain.highlights.taste import Taste, apply_taste
+from domain.profiles.model import GameProfile
+from domain.score import combination
 from infra.db.engine import Database
 from infra.db.repositories import highlights
+from infra.db.repositories.feed import feed_events
 from infra.db.repositories.profiles import Tastes
 from infra.profiles.store import ProfileStore
 from infra.telemetry.metrics import HIGHLIGHTS, MOMENT_TO_PLAYABLE, seconds_since
@@ -89,6 +92,11 @@ class SelectionActivities(Selection):
                     candidates=candidates,
                     decisions=[decision.until(media_end) for decision in result.decisions],
                 )
+                await feed_events.attach(
+                    session,
+                    tenant_id=request.tenant_id,
+                    highlights=_fed(candidates, pinned.profile),
+                )
             _note_published(candidates, result.decisions, changed)
             if changed and self._dispatcher is not None:
                 await self._dispatcher.try_dispatch(request.tenant_id)
@@ -100,6 +108,24 @@ class SelectionActivities(Selection):
             return Taste()
         async with self._database.session(request.tenant_id) as session:
             return await Tastes(session).in_force(request.tenant_id, request.profile_id)
+
+
+def _fed(
+    candidates: Sequence[HighlightCandidate], profile: GameProfile
+) -> dict[UUID, tuple[UUID, bool]]:
+    """Return the candidate that each event of the feed marks, and if it rests on the event.
+
+    It does if its score without the mark is below the threshold.
+    """
+    combined, least = combination(profile.weights), profile.thresholds.standard
+    return {
+        each.mark.feed.event: (
+            each.id,
+            each.unmarked is None or combined(each.unmarked) < least,
+        )
+        for each in candidates
+        if each.mark is not None and each.mark.feed is not None
+    }
 
 
 def _note_published(
