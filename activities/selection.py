@@ -24,8 +24,10 @@ from domain.highlights.selection import (
 )
 from domain.highlights.taste import Taste, apply_taste
 from domain.profiles.model import GameProfile
+from domain.score import combination
 from infra.db.engine import Database
 from infra.db.repositories import highlights
+from infra.db.repositories.feed import feed_events
 from infra.db.repositories.profiles import Tastes
 from infra.profiles.phrasebooks import shipped_phrasebooks
 from infra.profiles.store import ProfileStore
@@ -91,6 +93,11 @@ class SelectionActivities(Selection):
                     candidates=[_described(each, pinned.profile) for each in candidates],
                     decisions=[decision.until(media_end) for decision in result.decisions],
                 )
+                await feed_events.attach(
+                    session,
+                    tenant_id=request.tenant_id,
+                    highlights=_fed(candidates, pinned.profile),
+                )
             _note_published(candidates, result.decisions, changed)
             if changed and self._dispatcher is not None:
                 await self._dispatcher.try_dispatch(request.tenant_id)
@@ -109,6 +116,24 @@ def _described(candidate: HighlightCandidate, profile: GameProfile) -> Highlight
     phrasebooks = shipped_phrasebooks()
     titles = phrasebooks.titles(candidate, profile)
     return candidate.replace(titles=titles, moderation=phrasebooks.moderate(candidate, titles))
+
+
+def _fed(
+    candidates: Sequence[HighlightCandidate], profile: GameProfile
+) -> dict[UUID, tuple[UUID, bool]]:
+    """Return the candidate that each event of the feed marks, and if it rests on the event.
+
+    It does if its score without the mark is below the threshold.
+    """
+    combined, least = combination(profile.weights), profile.thresholds.standard
+    return {
+        each.mark.feed.event: (
+            each.id,
+            each.unmarked is None or combined(each.unmarked) < least,
+        )
+        for each in candidates
+        if each.mark is not None and each.mark.feed is not None
+    }
 
 
 def _note_published(

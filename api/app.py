@@ -21,6 +21,7 @@ from api.connections import routes as connections
 from api.errors.handlers import add_exception_handlers
 from api.exports import batches as export_batches
 from api.exports import routes as exports
+from api.feed import routes as feed
 from api.highlights import feedback, search
 from api.highlights import routes as highlights
 from api.keys import routes as keys
@@ -82,6 +83,7 @@ _RESOURCES: Final = (
     *(streams, stream_events, stream_chapters, deletions, recordings),
     *(clip_playback, clips_on_demand),
     *(search, highlights, feedback, clips, exports, export_batches, profiles, taste),
+    feed,
     *(connections, deliveries, webhooks),
     *(usage, keys, audit, health),
 )
@@ -106,6 +108,7 @@ _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "highlights", "description": "Highlights found in streams."},
     {"name": "clips", "description": "Clips of highlights and on demand."},
     {"name": "exports", "description": "Files of clips and streams in other formats."},
+    {"name": "feed", "description": "Events of your feed, and highlights of your bets."},
     {"name": "profiles", "description": "Scoring rules of each game, and your overrides."},
     {"name": "connections", "description": "100ms workspaces whose events start streams."},
     {"name": "100ms", "description": "Receivers of 100ms webhooks."},

@@ -222,6 +222,14 @@ LINKS: Final[dict[tuple[str, str], tuple[Link, ...]]] = {
         Link("getHighlight", "highlight_id", "/data/0/highlight/id"),
         Link("searchHighlights", "cursor", "/next_cursor"),
     ),
+    ("listFeedEvents", "200"): (
+        Link("getHighlight", "highlight_id", "/data/0/highlight_id"),
+        Link("listFeedEvents", "cursor", "/next_cursor"),
+    ),
+    ("listSubjectHighlights", "200"): (
+        Link("getHighlight", "highlight_id", "/data/0/id"),
+        Link("listSubjectHighlights", "cursor", "/next_cursor"),
+    ),
     ("getHighlight", "200"): _HIGHLIGHT,
     ("createClip", "201"): (
         Link("getClip", "clip_id", "/data/0/id"),
@@ -314,6 +322,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "since": "2026-05-02T18:00:00Z",
     "sort": "-score",
     "stream_id": "0c7f3f0e-8c55-4f0e-9a55-2b7f6d2f1a11",
+    "subject": "bet:8841",
     "tag": "goal",
     "target_id": "7b0a1c1e-6f52-4c8e-9b0e-9f2b6a2f7f51",
     "target_kind": "key",
@@ -329,6 +338,7 @@ _BY_OPERATION: Final[dict[str, dict[str, Any]]] = {
     "getUsage": {"kind": ["analyzed_seconds"]},
     "listDeliveries": {"status": "succeeded"},
     "listHighlights": {"status": ["confirmed"]},
+    "listFeedEvents": {"outcome": "waiting"},
     "searchHighlights": {"status": ["confirmed"]},
     "listExports": {"status": "ready"},
     "listStreams": {"status": "live"},

@@ -30,6 +30,7 @@ from app.services.profiles import TenantProfileStore
 from app.services.tenants import TenantNames
 from domain import task_queues
 from domain.clips.models import ClipInput, ClipOutcome, ClipSpec
+from domain.feed.messages import FeedEventsStored
 from domain.ids import SearchAttribute, backfill_workflow_id, clip_workflow_id, stream_workflow_id
 from domain.ingest.messages import IngestLimits
 from domain.media.segments import VariantPolicy
@@ -298,6 +299,14 @@ class StreamStarter:
             TemporalUnavailableError: Temporal does not answer.
         """
         return await self._signal(stream, StreamWorkflow.correct_clip, request)
+
+    async def feed_events_stored(self, stream: Stream, signal: FeedEventsStored) -> bool:
+        """Signal a stream's workflow that events were stored. Return False if none is running.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        return await self._signal(stream, StreamWorkflow.feed_events_stored, signal)
 
     async def offer_recording(self, stream: Stream, recording: RecordingReady) -> bool:
         """Signal a stream's workflow that a recording exists. Return False if none is running.

@@ -342,6 +342,8 @@ class StreamState(Model):
         new_windows: analyzed windows that are not recorded yet.
         released: media time (s) before which segments have been deleted.
         analyzed_window: number of the last analyzed window.
+        waiting_feed_events: events of the feed that are not linked yet.
+        withdrawn: highlights that no decision brings back, since their grounds were taken back.
         runs: how often the workflow has continued as new.
     """
 
@@ -357,6 +359,8 @@ class StreamState(Model):
     new_windows: tuple[WindowRecord, ...] = ()
     released: NonNegativeFloat = 0.0
     analyzed_window: NonNegativeInt | None = None
+    waiting_feed_events: NonNegativeInt = 0
+    withdrawn: tuple[UUID, ...] = ()
     end: StreamEnd | None = None
     runs: NonNegativeInt = 0
 

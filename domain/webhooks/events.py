@@ -20,7 +20,7 @@ from domain.clips.models import ClipStatus
 from domain.exports.models import ExportStatus, RenditionFormat
 from domain.highlights.candidate import LocalizedTitle
 from domain.highlights.moderation import Moderation
-from domain.highlights.selection import DecisionStatus, Tier
+from domain.highlights.selection import HIDDEN, DecisionStatus, Tier
 from domain.ids import event_id
 from domain.model import Model
 from domain.streams.status import EndReason, StreamStatus
@@ -38,6 +38,8 @@ class EventType(StrEnum):
     HIGHLIGHT_PENDING = "highlight.pending"
     HIGHLIGHT_CONFIRMED = "highlight.confirmed"
     HIGHLIGHT_RETRACTED = "highlight.retracted"
+    HIGHLIGHT_RELABELED = "highlight.relabeled"
+    SUBJECT_HIGHLIGHT = "subject.highlight"
     CLIP_READY = "clip.ready"
     CLIP_FAILED = "clip.failed"
     EXPORT_READY = "export.ready"
@@ -54,7 +56,9 @@ MEANINGS: Final[Mapping[EventType, str]] = {
     EventType.STREAM_FAILED: "The stream ended with a failure; see `end_reason`.",
     EventType.HIGHLIGHT_PENDING: "A highlight was found; a better one nearby may still replace it.",
     EventType.HIGHLIGHT_CONFIRMED: "A highlight is final.",
-    EventType.HIGHLIGHT_RETRACTED: "A pending highlight was withdrawn permanently.",
+    EventType.HIGHLIGHT_RETRACTED: "A highlight was withdrawn permanently.",
+    EventType.HIGHLIGHT_RELABELED: "Tags of a highlight changed, since an event was taken back.",
+    EventType.SUBJECT_HIGHLIGHT: "A highlight was found for one of your subjects, such as a bet.",
     EventType.CLIP_READY: "A clip, of a highlight or on demand, can be downloaded.",
     EventType.CLIP_FAILED: "A clip could not be rendered; see `message`.",
     EventType.EXPORT_READY: "All renditions of an export can be downloaded.",
@@ -115,6 +119,19 @@ class HighlightPayload(Model):
     state: MatchState | None = None
     hls_url: str | None = None
     revision: int
+
+
+class SubjectHighlightPayload(Model):
+    """A highlight of a subject; `subject` is your reference."""
+
+    subject: str
+    event_id: str
+    event_kind: str
+    highlight_id: UUID
+    stream_id: UUID
+    peak: float
+    score: float
+    tags: tuple[str, ...]
 
 
 class ClipPayload(Model):
@@ -219,6 +236,7 @@ class EndpointPayload(Model):
 Payload = (
     StreamPayload
     | HighlightPayload
+    | SubjectHighlightPayload
     | ClipPayload
     | ExportPayload
     | ExportBatchPayload
@@ -234,6 +252,8 @@ PAYLOADS: Final[Mapping[EventType, type[Payload]]] = {
     EventType.HIGHLIGHT_PENDING: HighlightPayload,
     EventType.HIGHLIGHT_CONFIRMED: HighlightPayload,
     EventType.HIGHLIGHT_RETRACTED: HighlightPayload,
+    EventType.HIGHLIGHT_RELABELED: HighlightPayload,
+    EventType.SUBJECT_HIGHLIGHT: SubjectHighlightPayload,
     EventType.CLIP_READY: ClipPayload,
     EventType.CLIP_FAILED: ClipPayload,
     EventType.EXPORT_READY: ExportPayload,
@@ -332,7 +352,7 @@ def of_highlight(before: DecisionStatus | None, after: DecisionStatus) -> EventT
     """
     if before == after:
         return None
-    if after is DecisionStatus.RETRACTED and before is not DecisionStatus.PENDING:
+    if after is DecisionStatus.RETRACTED and before in {None, *HIDDEN}:
         return None
     return {
         DecisionStatus.PENDING: EventType.HIGHLIGHT_PENDING,

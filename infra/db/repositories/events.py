@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Final
@@ -31,13 +32,23 @@ from domain.webhooks.events import (
     ExportRenditionPayload,
     HighlightPayload,
     StreamPayload,
+    SubjectHighlightPayload,
     event,
     of_clip,
     of_export,
     of_highlight,
     of_stream,
 )
-from infra.db.tables import Clip, Delivery, EventRow, Export, ExportBatch, Highlight, Stream
+from infra.db.tables import (
+    Clip,
+    Delivery,
+    EventRow,
+    Export,
+    ExportBatch,
+    FeedEventRow,
+    Highlight,
+    Stream,
+)
 from infra.storage.signed_urls import clip_path, highlight_playlist_path
 
 
@@ -184,6 +195,52 @@ async def append_highlight_event(
             subject=f"highlight/{row.id}",
             revision=row.revision,
             created_at=row.updated_at,
+            stream_id=row.stream_id,
+        ),
+    )
+
+
+async def append_relabeled_event(session: AsyncSession, row: Highlight) -> bool:
+    """Append the event of a highlight that lost a tag. Return True if it is new."""
+    return await append(
+        session,
+        event(
+            EventType.HIGHLIGHT_RELABELED,
+            _highlight_payload(row),
+            tenant_id=row.tenant_id,
+            subject=f"highlight/{row.id}",
+            revision=row.revision,
+            created_at=row.updated_at,
+            stream_id=row.stream_id,
+        ),
+    )
+
+
+async def append_subject_event(
+    session: AsyncSession, row: Highlight, about: FeedEventRow, *, subject: str
+) -> bool:
+    """Append the event of a subject's highlight. Return True if it is new."""
+    payload = SubjectHighlightPayload(
+        subject=subject,
+        event_id=about.event_id,
+        event_kind=about.kind,
+        highlight_id=row.id,
+        stream_id=row.stream_id,
+        peak=row.peak,
+        score=row.score,
+        tags=tuple(row.tags),
+    )
+    return await append(
+        session,
+        event(
+            EventType.SUBJECT_HIGHLIGHT,
+            payload,
+            tenant_id=row.tenant_id,
+            # Not the reference itself, which can be deleted.
+            subject=f"subject/{about.id}/{row.id}/{hashlib.sha256(subject.encode()).hexdigest()}",
+            ordering_key=f"highlight/{row.id}",
+            revision=1,
+            created_at=about.updated_at,
             stream_id=row.stream_id,
         ),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -39,7 +40,7 @@ from domain.profiles.model import GameProfile
 from domain.score import DIMENSIONS, HighlightScore
 from infra.db.errors import RecordMissingError
 from infra.db.keyset import Order, Position
-from infra.db.repositories.events import append_highlight_event
+from infra.db.repositories.events import append_highlight_event, append_relabeled_event
 from infra.db.tables import Highlight, HighlightFeedbackRow, HighlightTerm, Stream
 
 _MANAGED: Final = frozenset(
@@ -50,6 +51,9 @@ _CONTENT: Final = tuple(
     for column in Highlight.__table__.columns
     if column.computed is None and column.name not in _MANAGED
 )
+_SHOWN: Final = (DecisionStatus.PENDING.value, DecisionStatus.CONFIRMED.value)
+WITHDRAWN: Final = "feed_retracted"
+"""Code of the reason for which no decision brings a retracted highlight back."""
 _PROVISIONAL: Final = (DecisionStatus.PENDING.value, DecisionStatus.HELD.value)
 
 
@@ -250,6 +254,91 @@ async def end_at(
     )
 
 
+async def between(
+    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, first: float, last: float
+) -> list[Highlight]:
+    """Return all candidates of a stream that peak between two media times (s), in order."""
+    return list(
+        await session.scalars(
+            select(Highlight)
+            .where(
+                Highlight.tenant_id == tenant_id,
+                Highlight.stream_id == stream_id,
+                Highlight.peak.between(first, last),
+            )
+            .order_by(Highlight.peak, Highlight.id)
+        )
+    )
+
+
+async def withdraw(
+    session: AsyncSession, *, tenant_id: UUID, highlight_id: UUID, reason: Reason
+) -> bool:
+    """Retract a highlight that is shown, a confirmed one too, since its grounds were taken back.
+
+    Returns False if it is not shown. Decisions made before do not bring it back.
+    """
+    row = await _locked(session, tenant_id=tenant_id, highlight_id=highlight_id)
+    if row is None or row.status not in _SHOWN:
+        return False
+    before = DecisionStatus(row.status)
+    row.status = DecisionStatus.RETRACTED.value
+    row.decided_at = math.nextafter(row.decided_at, math.inf)
+    row.reasons = [*row.reasons, reason.model_dump(mode="json")]
+    await _change(session, row)
+    await append_highlight_event(session, row, before=before)
+    return True
+
+
+async def relabel(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    highlight_id: UUID,
+    add: Collection[str] = (),
+    remove: Collection[str] = (),
+    reason: Reason | None = None,
+) -> bool:
+    """Change the tags of a highlight that is shown, and publish it if a tag goes.
+
+    Returns False if there is nothing to change.
+    """
+    row = await _locked(session, tenant_id=tenant_id, highlight_id=highlight_id)
+    if row is None or row.status not in _SHOWN:
+        return False
+    kept = [tag for tag in row.tags if tag not in remove]
+    tags = [*kept, *(tag for tag in sorted(add) if tag not in kept)]
+    if tags == row.tags:
+        return False
+    is_event = len(kept) < len(row.tags)
+    row.tags = tags
+    if reason is not None:
+        row.reasons = [*row.reasons, reason.model_dump(mode="json")]
+    await _change(session, row)
+    if is_event:
+        await append_relabeled_event(session, row)
+    return True
+
+
+async def _locked(
+    session: AsyncSession, *, tenant_id: UUID, highlight_id: UUID
+) -> Highlight | None:
+    found: Highlight | None = await session.scalar(
+        select(Highlight)
+        .where(Highlight.tenant_id == tenant_id, Highlight.id == highlight_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    return found
+
+
+async def _change(session: AsyncSession, row: Highlight) -> None:
+    row.revision += 1
+    row.updated_at = (await session.execute(select(func.now()))).scalar_one()
+    await session.flush()
+    await session.refresh(row)
+
+
 async def _statuses(
     session: AsyncSession, *, tenant_id: UUID, highlight_ids: Sequence[UUID]
 ) -> dict[UUID, DecisionStatus]:
@@ -325,6 +414,10 @@ def _supersedes(
         tuple_(decided_at, status.not_in(_PROVISIONAL))
         >= tuple_(Highlight.decided_at, Highlight.status.not_in(_PROVISIONAL)),
         or_(Highlight.status != confirmed, status == confirmed),
+        or_(
+            Highlight.status != DecisionStatus.RETRACTED.value,
+            ~Highlight.reasons.contains([{"code": WITHDRAWN}]),
+        ),
     )
 
 

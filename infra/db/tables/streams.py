@@ -101,6 +101,7 @@ class Stream(Base):
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     revision: Mapped[int] = mapped_column(Integer(), server_default=text("1"))
     legal_hold: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    feed_clock: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class StreamGap(Base):
