@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import Reader, Writer
+from api.auth import AuditActor, Reader, Writer
 from api.errors.problems import (
     ExportBatchNotFoundProblem,
     ExportQuotaExceededProblem,
@@ -341,6 +341,28 @@ async def resume_export_batch(
     except RecordMissingError:
         raise ExportBatchNotFoundProblem from None
     return await _shown(services, row)
+
+
+@router.delete(
+    "/{batch_id}",
+    operation_id="deleteExportBatch",
+    status_code=204,
+    response_class=Response,
+    responses=documented(*WITH_KEY, ExportBatchNotFoundProblem),
+)
+async def delete_export_batch(
+    batch_id: UUID, caller: Writer, actor: AuditActor, services: ServicesDependency
+) -> Response:
+    """Delete a batch with its exports and their files; what is unfinished is canceled.
+
+    If the request fails, retry it; once the batch is gone the response is 404. Usage records are
+    kept.
+    """
+    try:
+        await services.export_batches.delete(caller.tenant_id, batch_id, actor=actor)
+    except RecordMissingError:
+        raise ExportBatchNotFoundProblem from None
+    return Response(status_code=204)
 
 
 @router.get(

@@ -36,11 +36,12 @@ from domain.exports.models import (
 from domain.exports.reels import MOST_CLIPS, ReelOrder, ReelPart, choose_parts
 from domain.highlights.explanation import headline
 from domain.ids import SearchAttribute, export_workflow_id
+from domain.tenants.audit import Actor, AuditAction
 from domain.tenants.usage import PlanName, require_rendition_quota
 from domain.text import one_line
 from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import clips, exports, highlights, streams
+from infra.db.repositories import audit, clips, exports, highlights, streams
 from infra.db.repositories.clips import ClipRow
 from infra.db.repositories.highlights import HighlightFilter
 from infra.db.tables import Clip, Export, Highlight
@@ -231,7 +232,7 @@ class ExportService:
         async with self._database.session(row.tenant_id) as session:
             await exports.record_export(session, record)
 
-    async def delete(self, tenant_id: UUID, export_id: UUID) -> None:
+    async def delete(self, tenant_id: UUID, export_id: UUID, *, actor: Actor) -> None:
         """Cancel an export if it is unfinished, and delete its files and row. Usage stays.
 
         It can be retried after any failure: files are deleted while the row still names them.
@@ -244,6 +245,14 @@ class ExportService:
         await self._delete_files(row)
         async with self._database.session(tenant_id) as session:
             await exports.remove(session, tenant_id=tenant_id, export_id=export_id)
+            await audit.record(
+                session,
+                tenant_id=tenant_id,
+                action=AuditAction.EXPORT_DELETED,
+                target_id=export_id,
+                actor=actor,
+                details={"stream_id": str(row.stream_id)},
+            )
 
     async def _delete_files(self, row: Export) -> None:
         for result in exports.results_of(row).values():

@@ -125,5 +125,6 @@ class Deletion(Model):
     media: int
     verified_at: AwareDatetime | None
     cdn_expires_at: AwareDatetime | None
+    cdn_invalidation_id: str | None = None
     created_at: AwareDatetime
     finished_at: AwareDatetime | None
