@@ -26,6 +26,7 @@ from app.services.connections import ConnectionCache
 from app.services.deletions import StreamDeletion
 from app.services.export_batches import ExportBatchService
 from app.services.exports import ExportService
+from app.services.feed.feed_service import FeedService
 from app.services.hms_events import EventDispatcher, EventProcessor, EventWriter
 from app.services.profiles import PinnedProfiles, TenantProfileStore
 from app.services.registry import ServiceRegistry
@@ -104,6 +105,7 @@ class Container:
         starter = StreamStarter(temporal.client, limits=settings.ingest_limits(), names=names)
         connection_secrets = ConnectionSecrets(secret)
         limiter = self._limiter()
+        dispatcher = WebhookDispatcher(database, temporal.client)
         event_dispatcher = EventDispatcher(temporal.client, names=names)
         self._closing.push_async_callback(limiter.close)
         self._closing.push_async_callback(event_dispatcher.close)
@@ -155,7 +157,8 @@ class Container:
             ),
             keys=KeyCache(database),
             endpoint_secrets=EndpointSecrets(secret),
-            dispatcher=WebhookDispatcher(database, temporal.client),
+            dispatcher=dispatcher,
+            feed=FeedService(database, starter=starter, dispatcher=dispatcher),
             meter=RequestMeter(database, interval=settings.usage_flush_interval),
             queries=QueryReader(VocabularyCache()),
         )
@@ -299,7 +302,10 @@ class Container:
         """The local analyzer, combined with Gemini where there is a key."""
         settings = self.settings
         local = LocalAnalysis(
-            segments=self.segments, pool=self.media, profiles=self.services.pinned
+            segments=self.segments,
+            pool=self.media,
+            profiles=self.services.pinned,
+            feed=self.services.feed,
         )
         if self.gemini is None:
             return local

@@ -340,7 +340,7 @@ def _stored_position(source: FeedSource) -> FeedPosition:
         raise SetupError(
             f"The state file {source.state} belongs to stream {stored.stream_id} and the format "
             f"{stored.format}.",
-            remedy="Use a state file of its own for each stream and feed.",
+            remedy="Use a separate state file for each stream and feed.",
         )
     return stored
 
@@ -424,7 +424,7 @@ async def _read_lines(
         if len(line) >= _LONGEST_LINE:
             raise SetupError(
                 f"{source.name}, line {number}: it is longer than {_LONGEST_LINE >> 20} MiB.",
-                remedy="Write each message on a line of its own.",
+                remedy="Write each message on a separate line.",
             )
         if number > begin and line.strip():
             await waiting.put(FeedMessage(number=number, body=line.strip()))

@@ -42,6 +42,7 @@ from app.services.export_batches import NewExportBatch, NothingToExportError
 from app.services.exports import SourceNotReadyError
 from domain.exports.batches import BatchCounts
 from domain.exports.models import MOST_RENDITIONS, ExportStatus, RenditionFormat
+from domain.highlights.candidate import LocalizedTitle
 from domain.highlights.explanation import headline
 from domain.highlights.selection import DecisionStatus
 from domain.text import Name, one_line
@@ -169,6 +170,9 @@ class BatchFileModel(BaseModel):
     highlight_id: UUID | None
     stream_id: UUID
     title: str
+    titles: list[LocalizedTitle] = Field(
+        default=[], description="The highlight's title and tags in the stream's languages."
+    )
     start: float
     end: float
     size: int | None
@@ -409,6 +413,7 @@ async def _files(services: Services, batch: ExportBatch) -> list[tuple[BatchFile
         identity: headline(each.title, game=each.game, tags=each.tags, peak=each.peak)
         for identity, each in about.items()
     }
+    localized = {identity: highlights.titles_of(each) for identity, each in about.items()}
     found = []
     for row in rows:
         source = specs[row.id].source
@@ -426,6 +431,7 @@ async def _files(services: Services, batch: ExportBatch) -> list[tuple[BatchFile
                 highlight_id=source.highlight_id,
                 stream_id=source.stream_id,
                 title=title,
+                titles=list(localized.get(source.highlight_id, ())) if source.highlight_id else [],
                 start=source.start,
                 end=source.end,
                 size=result.size,

@@ -100,6 +100,8 @@ async def analyze_stream(
             game=body.game,
             title=body.title,
             language=body.language,
+            languages=body.languages,
+            criteria=body.criteria,
             external_id=body.external_id,
             options=body.options.model_dump(exclude_none=True),
             correlation_id=request_id_of(request.scope),

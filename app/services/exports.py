@@ -140,7 +140,7 @@ class ExportService:
             source=await _source(session, new),
             renditions=new.renditions,
             watermark=new.watermark,
-            lower_third=await _lower_third(session, new),
+            lower_third=await completed_lower_third(session, new),
             exact=new.exact,
         )
         # Last, since the tenant's other requests wait from here to the end of the transaction.
@@ -289,7 +289,7 @@ async def _source(session: AsyncSession, new: NewExport) -> ExportSource:
     return ExportSource(stream_id=new.stream_id, start=new.start, end=new.end)
 
 
-async def _lower_third(session: AsyncSession, new: NewExport) -> LowerThird | None:
+async def completed_lower_third(session: AsyncSession, new: NewExport) -> LowerThird | None:
     """Return the lower third; what it leaves open is that of the highlight."""
     lower = new.lower_third
     if lower is None or new.highlight_id is None:
@@ -299,14 +299,17 @@ async def _lower_third(session: AsyncSession, new: NewExport) -> LowerThird | No
         return lower
     state = MatchState.model_validate(about.match_state) if about.match_state else MatchState()
     score = "-".join(map(str, state.score_after)) or None
+    texts = highlights.title_in(about, lower.language)
+    title, tags = (about.title, about.tags) if texts is None else (texts.title, texts.tags)
     return LowerThird(
         start=lower.start,
         seconds=lower.seconds,
-        title=lower.title or _line(about.title, 100) or None,
+        title=lower.title or _line(title, 100) or None,
+        language=lower.language,
         score=lower.score or score,
         tags=lower.tags
         if lower.tags is not None
-        else tuple(line for tag in about.tags[:_TAGS] if (line := _line(tag, 40))),
+        else tuple(line for tag in tags[:_TAGS] if (line := _line(tag, 40))),
     )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from domain.feed.clock import FeedClock
+from domain.feed.clock import UNKNOWN_ERROR, FeedClock
 from domain.feed.models import FeedEvent, FeedEventKind, FeedTime
 from domain.feed.odds import importance_of_move, words_of_move
 from domain.highlights.candidate import USUAL_IMPORTANCE
@@ -108,20 +108,17 @@ def is_shown(event: FeedEvent) -> bool:
     return event.kind in _MAKING and event.retracts is None
 
 
-def marker_of(
-    event: FeedEvent, identity: UUID, place: FeedPlace, *, clock: FeedClock
-) -> TimedMetadata | None:
+def marker_of(event: FeedEvent, identity: UUID, place: FeedPlace) -> TimedMetadata | None:
     """Return the event as a marker, for the path that timed metadata takes.
 
     None if it is not evidence: settlements follow a moment at any distance, and are only linked.
 
-    While the feed clock is unknown, no event that depends on it makes a moment of its own.
+    An event alone makes no moment if its place is as uncertain as without a feed clock.
     """
     importance = importance_of(event)
     if importance <= 0.0:
         return None
-    exact = event.at.media is not None or event.at.clock is not None
-    hint = event.kind in _HINTING or not (exact or clock.is_known)
+    hint = event.kind in _HINTING or place.error >= UNKNOWN_ERROR
     documented = {"label": label_of(event), "importance": importance}
     return TimedMetadata(
         id=f"feed/{identity}",

@@ -78,13 +78,14 @@ class BetResult(StrEnum):
 class FeedOutcome(StrEnum):
     """What became of an event."""
 
-    WAITING = "waiting"
-    RAISED = "raised"
-    MARKED = "marked"
-    LINKED = "linked"
-    TOO_LATE = "too_late"
-    UNPLACED = "unplaced"
-    RETRACTED = "retracted"
+    WAITING = "waiting"  # its moment is not decided yet
+    RAISED = "raised"  # strengthened a highlight that was found without it
+    MARKED = "marked"  # made a highlight, which rests on it
+    LINKED = "linked"  # belongs to a highlight, without any effect on it
+    UNUSED = "unused"  # its moment was analyzed, and there is no highlight
+    TOO_LATE = "too_late"  # its moment had been analyzed before it came, without a highlight
+    UNPLACED = "unplaced"  # it has no place in the stream
+    RETRACTED = "retracted"  # taken back by another event
 
 
 class _Wire(BaseModel):
