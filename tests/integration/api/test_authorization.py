@@ -89,6 +89,7 @@ async def test_without_the_scope_read_a_key_sees_only_the_clips_that_it_asks_for
         *("createExport", "cancelExport", "deleteExport"),
         *("createExportBatch", "cancelExportBatch", "resumeExportBatch"),
         *("createDeletion", "uploadRecording"),
+        *("sendFeedEvents", "putFeedClock", "deleteFeedClock", "deleteSubject"),
     }
     for name in write - {"createClip"}:
         assert not shown_by(OURS[name]) & MEDIA, name
