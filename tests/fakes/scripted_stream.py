@@ -19,7 +19,6 @@ from temporalio.worker import Worker
 from activities.interfaces import (
     Analysis,
     Clips,
-    FeedLinking,
     Following,
     Ingest,
     Maintenance,
@@ -293,7 +292,7 @@ class _Call:
         )
 
 
-class ScriptedActivities(ComposedFollowing, Selection, Clips, Records, Maintenance):
+class ScriptedActivities(ComposedFollowing, Selection, FeedLinking, Clips, Records, Maintenance):
     """All activities of a stream, by the script."""
 
     def __init__(self, script: Script) -> None:

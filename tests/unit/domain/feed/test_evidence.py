@@ -84,8 +84,12 @@ def test_without_a_wall_clock_of_the_stream_the_message_says_what_to_send() -> N
 def test_without_a_feed_clock_an_event_only_strengthens_a_moment() -> None:
     unknown = marker_of(event(), UUID(int=1), place(event(), clock=FeedClock()))
     known = marker_of(event(), UUID(int=1), place(event()))
-    assert unknown is not None and unknown.feed is not None and unknown.feed.hint
-    assert known is not None and known.feed is not None and not known.feed.hint
+    assert unknown is not None
+    assert unknown.feed is not None
+    assert unknown.feed.hint
+    assert known is not None
+    assert known.feed is not None
+    assert not known.feed.hint
 
 
 def test_a_junk_move_is_no_marker_whatever_importance_is_claimed() -> None:
@@ -100,7 +104,8 @@ def test_an_odds_move_is_a_hint_that_the_reasons_name() -> None:
         event(kind="odds", odds=odds, market="next goal"), UUID(int=1), FeedPlace(60.0, 0.5)
     )
     mark = mark_of(marker) if marker is not None else None
-    assert mark is not None and mark.feed is not None
+    assert mark is not None
+    assert mark.feed is not None
     assert (mark.is_hint, mark.feed.words) == (True, "next goal: 2.40 → 1.25 in 3 s")
 
 
