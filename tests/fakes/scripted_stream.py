@@ -19,6 +19,7 @@ from temporalio.worker import Worker
 from activities.interfaces import (
     Analysis,
     Clips,
+    FeedLinking,
     Following,
     Ingest,
     Maintenance,
