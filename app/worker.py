@@ -31,6 +31,7 @@ from app.container import Container
 from app.doctor import log_gemini_check
 from app.health import serve_health
 from app.schedules import ensure_schedules
+from app.services.feed.jobs import FeedEventJobs
 from app.services.jobs import AnalyzeJobs
 from domain import task_queues
 from infra.amqp import EventRelay, JobConsumer, stay_connected
@@ -374,7 +375,8 @@ async def broker_tasks(container: Container) -> AsyncIterator[None]:
         starter=services.starter,
         guard=services.url_guard,
     )
-    jobs = JobConsumer(handler, prefetch=settings.amqp_prefetch)
+    fed = FeedEventJobs(database=services.database, feed=services.feed)
+    jobs = JobConsumer(handler, fed, prefetch=settings.amqp_prefetch)
     tasks = [
         asyncio.create_task(stay_connected(url, relay.run, name="events")),
         asyncio.create_task(stay_connected(url, jobs.run, name="jobs")),

@@ -6,11 +6,11 @@ are trusted to act for any tenant.
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 from uuid import UUID
 
 import structlog
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.exc import IntegrityError
 
 from app.services.streams import NewStream, StreamCreation, StreamStarter, find_or_create
@@ -27,6 +27,7 @@ from infra.ssrf import UrlForbiddenError, UrlGuard
 from infra.temporal.client import TemporalUnavailableError
 
 _LARGEST: Final = 64 << 10
+T = TypeVar("T", bound=BaseModel)
 _log = structlog.get_logger(__name__)
 
 
@@ -70,7 +71,7 @@ class AnalyzeJobs:
             JobRefusedError: the job is invalid, or not allowed.
             JobDelayedError: the database or the workflow service is unavailable.
         """
-        job = _read(body)
+        job = read_job(body, AnalyzeJob)
         try:
             self._guard.check(job.url)
         except UrlForbiddenError as error:
@@ -112,11 +113,16 @@ class AnalyzeJobs:
             )
 
 
-def _read(body: bytes) -> AnalyzeJob:
+def read_job(body: bytes, model: type[T]) -> T:
+    """Return the job in a message.
+
+    Raises:
+        JobRefusedError: it is too large or invalid.
+    """
     if len(body) > _LARGEST:
         raise JobRefusedError("too_large", f"A job has at most {_LARGEST} bytes.")
     try:
-        return AnalyzeJob.model_validate_json(body, strict=True)
+        return model.model_validate_json(body, strict=True)
     except ValidationError as error:
         # Locations and messages only: the input itself is in the queue.
         found = error.errors(include_url=False, include_input=False, include_context=False)

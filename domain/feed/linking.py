@@ -156,8 +156,7 @@ def is_sole_base(stored: StoredEvent, others: Sequence[StoredEvent]) -> bool:
         stored: an event of the highlight.
         others: the other events of it that were not taken back.
     """
-    made = stored.outcome is FeedOutcome.MARKED
-    return made and not any(
+    return stored.is_base and not any(
         importance_of(each.event) > 0.0 for each in others if each.id != stored.id
     )
 

@@ -6,12 +6,14 @@ one of the event stream, which tell a tenant about changes.
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -92,10 +94,22 @@ class _Wire(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _instant(value: object) -> object:
+    """Parse text as a time, also where strict validation takes no text for one."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError(
+            "must be an ISO 8601 date and time with a zone, such as 2026-05-02T19:00:00Z"
+        ) from None
+
+
 class FeedTime(_Wire):
     """When an event happened. Exactly one of the four forms is set."""
 
-    wall_clock: AwareDatetime | None = Field(
+    wall_clock: Annotated[AwareDatetime, BeforeValidator(_instant)] | None = Field(
         default=None, description="Time of your feed, with a zone; the feed clock corrects it."
     )
     media: Annotated[float, Field(ge=0.0, le=1e6, allow_inf_nan=False)] | None = Field(
@@ -180,7 +194,7 @@ class FeedEvent(_Wire):
     odds: OddsMove | None = None
     state: FeedState | None = None
     result: BetResult | None = Field(default=None, description="Result of a settled bet.")
-    subjects: Annotated[tuple[Subject, ...], Field(max_length=MOST_SUBJECTS)] = Field(
+    subjects: Annotated[tuple[Subject, ...], Field(max_length=MOST_SUBJECTS, strict=False)] = Field(
         default=(),
         description="Opaque references to bets or users, without personal data.",
     )

@@ -381,6 +381,9 @@ class StreamLedger:
     ) -> tuple[ClipSpec, ...]:
         """Record decisions on queued candidates; returns what `record_decisions` returns."""
         self._undecided = self._undecided[len(request.candidates) :]
+        self._new_feed_events += sum(
+            each.mark is not None and each.mark.feed is not None for each in request.candidates
+        )
         return self.record_decisions(result)
 
     def record_decisions(self, result: SelectHighlightsResult) -> tuple[ClipSpec, ...]:

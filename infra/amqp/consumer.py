@@ -161,7 +161,7 @@ class JobConsumer:
     """Takes jobs from the queue.
 
     Args:
-        handler: does them.
+        handlers: do them, each those of its kind; the first also those of an unknown kind.
         prefetch: jobs taken at a time.
         first_delay: seconds before a job that failed is tried again; doubles each time.
         declare_interval: seconds between repairs of exchanges, queues and bindings.
@@ -169,13 +169,12 @@ class JobConsumer:
 
     def __init__(
         self,
-        handler: JobHandler,
-        *,
+        *handlers: JobHandler,
         prefetch: int,
         first_delay: float = 1.0,
         declare_interval: float = 5.0,
     ) -> None:
-        self._handler = handler
+        self._handlers = handlers
         self._declare_interval = declare_interval
         self._prefetch = prefetch
         self._first_delay = first_delay
@@ -250,7 +249,8 @@ class JobConsumer:
                 "x-dead-letter-exchange": DEAD,
             },
         )
-        await queue.bind(exchange, self._handler.kind)
+        for handler in self._handlers:
+            await queue.bind(exchange, handler.kind)
         return queue
 
     @staticmethod
@@ -272,7 +272,7 @@ class JobConsumer:
 
     async def _settle(self, message: AbstractIncomingMessage, channel: AbstractChannel) -> None:
         try:
-            await self._patiently(message.body)
+            await self._patiently(self._handler_of(message), message.body)
         except JobRefusedError as error:
             await self._set_aside(message, channel, code=error.code, reason=str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, the job must not be lost
@@ -281,7 +281,11 @@ class JobConsumer:
         else:
             await message.ack()
 
-    async def _patiently(self, body: bytes) -> None:
+    def _handler_of(self, message: AbstractIncomingMessage) -> JobHandler:
+        kinds = {handler.kind: handler for handler in self._handlers}
+        return kinds.get(message.routing_key or "", self._handlers[0])
+
+    async def _patiently(self, handler: JobHandler, body: bytes) -> None:
         """Do a job as soon as all that it needs is there, however long that takes.
 
         An outage of ours is no fault of the job's, so it must not use up the job's attempts.
@@ -289,7 +293,7 @@ class JobConsumer:
         delay = self._first_delay
         while True:
             try:
-                await self._handler.handle(body)
+                await handler.handle(body)
             except JobDelayedError as error:
                 _log.warning("job_delayed", reason=str(error), again_in=delay)
                 await asyncio.sleep(delay)

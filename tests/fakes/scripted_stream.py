@@ -19,6 +19,7 @@ from temporalio.worker import Worker
 from activities.interfaces import (
     Analysis,
     Clips,
+    FeedLinking,
     Following,
     Ingest,
     Maintenance,
@@ -29,6 +30,7 @@ from app.worker import workflow_runner
 from domain import task_queues
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.clips.models import ClipSpec, ClipStatus, ClipTiming, RenderedClip
+from domain.feed.messages import LinkFeedInput, LinkFeedResult
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.selection import (
     Decision,
@@ -141,6 +143,8 @@ class Script:
         self.fetching_at_release: list[int] = []
         self.streams: list[StreamRecord] = []
         self.clips: list[ClipRecord] = []
+        self.linked: list[LinkFeedInput] = []
+        self.withdraw: list[UUID] = []
         self.expired: list[ExpireRecordsInput] = []
         self.seen: list[HighlightCandidate] = []
         self.waiting_at_edge = asyncio.Event()
@@ -289,7 +293,7 @@ class _Call:
         )
 
 
-class ScriptedActivities(ComposedFollowing, Selection, Clips, Records, Maintenance):
+class ScriptedActivities(ComposedFollowing, Selection, FeedLinking, Clips, Records, Maintenance):
     """All activities of a stream, by the script."""
 
     def __init__(self, script: Script) -> None:
@@ -373,6 +377,15 @@ class ScriptedActivities(ComposedFollowing, Selection, Clips, Records, Maintenan
             decisions=tuple(decisions),
         )
 
+    @activity.defn(name="link_feed_events")
+    async def link_feed_events(self, request: LinkFeedInput) -> LinkFeedResult:
+        """Link all events, and withdraw the highlights that the script withdraws."""
+        await self._script.step("link_feed_events")
+        self._script.linked.append(request)
+        withdrawn = tuple(self._script.withdraw)
+        self._script.withdraw.clear()
+        return LinkFeedResult(retracted=withdrawn)
+
     @activity.defn(name="render_clip")
     async def render_clip(self, spec: ClipSpec) -> RenderedClip:
         """Pretend to render."""
@@ -442,6 +455,7 @@ async def running(client: Client, script: Script) -> AsyncIterator[None]:
             steps.fetch_window,
             steps.release_media,
             steps.select_highlights,
+            steps.link_feed_events,
             steps.record_stream,
             steps.record_clip,
             steps.expire_records,

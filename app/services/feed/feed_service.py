@@ -295,7 +295,7 @@ class FeedService:
         self, session: AsyncSession, row: FeedEventRow, stored: StoredEvent
     ) -> list[UUID]:
         """Undo what rested on an event alone; return the highlights that were withdrawn."""
-        if stored.highlight is None or stored.outcome not in _EFFECTIVE:
+        if stored.highlight is None:
             return []
         tenant_id = row.tenant_id
         others = [

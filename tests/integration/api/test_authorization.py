@@ -90,6 +90,7 @@ async def test_without_the_scope_read_a_key_sees_only_the_clips_that_it_asks_for
         *("createExportBatch", "cancelExportBatch", "resumeExportBatch"),
         "deleteExportBatch",
         *("createDeletion", "uploadRecording"),
+        *("sendFeedEvents", "putFeedClock", "deleteFeedClock", "deleteSubject"),
     }
     for name in write - {"createClip"}:
         assert not shown_by(OURS[name]) & MEDIA, name

@@ -28,6 +28,8 @@ EMPTY = {
     "deleteClip": "/v1/clips/{clip_id}",
     "deleteExport": "/v1/exports/{export_id}",
     "deleteExportBatch": "/v1/export-batches/{batch_id}",
+    "deleteFeedClock": "/v1/streams/{stream_id}/feed-clock",
+    "deleteSubject": "/v1/subjects/bet:8841",
     "deleteStream": "/v1/streams/{stream_id}",
     "deleteStreamLegalHold": "/v1/streams/{stream_id}/legal-hold",
     "deleteHighlightLegalHold": "/v1/highlights/{highlight_id}/legal-hold",

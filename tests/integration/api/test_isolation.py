@@ -61,6 +61,11 @@ BY_ID = [
     ("GET", "/v1/streams/{stream_id}"),
     ("POST", "/v1/streams/{stream_id}/stop"),
     ("GET", "/v1/streams/{stream_id}/chapters"),
+    ("POST", "/v1/streams/{stream_id}/events"),
+    ("GET", "/v1/streams/{stream_id}/feed-events"),
+    ("GET", "/v1/streams/{stream_id}/feed-clock"),
+    ("PUT", "/v1/streams/{stream_id}/feed-clock"),
+    ("DELETE", "/v1/streams/{stream_id}/feed-clock"),
     ("GET", "/v1/highlights/{highlight_id}"),
     ("GET", "/v1/highlights/{highlight_id}/similar"),
     ("GET", "/v1/highlights/{highlight_id}/feedback"),
@@ -93,6 +98,10 @@ BY_ID = [
 BODIES = {
     "/v1/highlights/{highlight_id}/feedback": {"verdict": "like"},
     "/v1/streams/{stream_id}/legal-hold": {"reason": "x"},
+    "/v1/streams/{stream_id}/feed-clock": {"offset": -7.5},
+    "/v1/streams/{stream_id}/events": {
+        "events": [{"id": "g1", "kind": "score", "at": {"media": 60.0}}]
+    },
     "/v1/highlights/{highlight_id}/legal-hold": {"reason": "x"},
 }
 LISTS = [
@@ -110,6 +119,9 @@ SEARCHES = [("GET", "/v1/highlights/search")]
 # By signature instead of a key (test_clips.py, test_exports.py, test_instant_clips.py), or
 # creating only.
 OTHERS = [
+    # By a reference, which tenants may share (test_feed_events.py).
+    ("GET", "/v1/subjects/{subject}/highlights"),
+    ("DELETE", "/v1/subjects/{subject}"),
     # With a format (test_chapters.py).
     ("GET", "/v1/streams/{stream_id}/timeline"),
     # With stored media, or on demand only (test_clips_on_demand.py).

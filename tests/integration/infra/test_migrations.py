@@ -450,6 +450,8 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         "gaps": "INSERT,SELECT,UPDATE",
         "highlights": "DELETE,INSERT,SELECT,UPDATE",
         "clips": "INSERT,SELECT,UPDATE",
+        "stream_events": "DELETE,INSERT,SELECT,UPDATE",
+        "event_subjects": "DELETE,INSERT,SELECT,UPDATE",
         "deletions": "INSERT,SELECT,UPDATE",
         "export_batches": "DELETE,INSERT,SELECT,UPDATE",
         "exports": "DELETE,INSERT,SELECT,UPDATE",

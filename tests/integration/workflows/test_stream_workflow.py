@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 
 from app.services.streams import StreamStarter
 from domain.clips.models import ClipOutcome, ClipStatus
+from domain.feed.messages import FeedEventsStored
 from domain.highlights.feedback import HighlightCorrection
 from domain.ids import clip_id, clip_workflow_id
 from domain.ingest.messages import IngestLimits
@@ -672,3 +673,22 @@ async def test_a_dead_worker_is_replaced_within_seconds(temporal_client: Client)
 def _chain(error: BaseException | None) -> list[str]:
     """Return the messages of an error and all that caused it."""
     return [] if error is None else [str(error), *_chain(error.__cause__)]
+
+
+async def test_events_of_a_feed_are_linked_and_take_a_highlight_with_them(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=3, end=None, peaks=[9.0])
+    async with running(temporal_client, script):
+        stream = await start(temporal_client)
+        await script.waiting_at_edge.wait()
+        while (await stream.query(StreamWorkflow.status)).clips < 1:
+            pass
+        script.withdraw.append(script.rendered[0].highlight_id)
+        await stream.signal(StreamWorkflow.feed_events_stored, FeedEventsStored(events=1))
+        await script.clip_discarded.wait()
+        await stream.signal(StreamWorkflow.stop, StopRequest())
+        result = await stream.result()
+    assert [each.ended for each in script.linked] == [False]
+    assert script.deleted == [script.rendered[0].id]
+    assert (result.progress.highlights, result.progress.clips) == (0, 0)

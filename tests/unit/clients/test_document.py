@@ -66,6 +66,14 @@ ARGUMENTS: dict[str, object] = {
     "watermark": dict.fromkeys(("text", "image", "position", "opacity", "margin", "scale")),
     "lower_third": dict.fromkeys(("title", "language", "score", "tags", "start", "seconds")),
     "filter": dict.fromkeys(("stream_id", "tags", "min_score", "from", "to", "limit")),
+    "events": [
+        dict.fromkeys(
+            (
+                *("id", "revision", "kind", "at", "label", "importance", "offset", "market"),
+                *("selection", "odds", "state", "result", "subjects", "retracts"),
+            )
+        )
+    ],
     "correction": {"start": 1.0, "end": 2.0},
     "management": {"access_key": "x", "secret": "x"},
     "min_dimensions": dict.fromkeys(DIMENSIONS, 0.5),

@@ -29,6 +29,7 @@ from app.dev import temporal as temporal_binary
 from app.dev.supervisor import free_ports
 from app.dev.temporal import TemporalServer
 from domain import task_queues
+from domain.feed.messages import FeedEventsStored
 from domain.highlights.feedback import HighlightCorrection
 from domain.hms.messages import SessionInput, SessionRef, SessionTiming
 from domain.ids import clip_workflow_id
@@ -160,6 +161,22 @@ async def record_late(client: Client) -> None:
     await store(stream, "awaited-late")
 
 
+async def record_fed(client: Client) -> None:
+    """A stream with events of a feed, of which one takes its highlight with it."""
+    script = Script(windows=3, end=None, peaks=[9.0])
+    async with running(client, script):
+        stream = await start(client)
+        await script.waiting_at_edge.wait()
+        while (await stream.query(StreamWorkflow.status)).clips < 1:
+            pass
+        script.withdraw.append(script.rendered[0].highlight_id)
+        await stream.signal(StreamWorkflow.feed_events_stored, FeedEventsStored(events=2))
+        await script.clip_discarded.wait()
+        await stream.signal(StreamWorkflow.stop, StopRequest())
+        await stream.result()
+    await store(stream, "fed")
+
+
 async def record_maintenance(client: Client) -> None:
     """A round of maintenance."""
     async with running(client, Script()):
@@ -250,6 +267,7 @@ RECORDINGS: Final[tuple[Recording, ...]] = (
     record_cancelled,
     record_reanalyzed,
     record_late,
+    record_fed,
     record_maintenance,
     record_inbound,
     record_session,

@@ -16,6 +16,7 @@ from tldrtv_highlights.resources import (
     Deletions,
     ExportBatches,
     Exports,
+    Feed,
     HealthChecks,
     Highlights,
     Keys,
@@ -62,6 +63,7 @@ class HighlightsClient:
         self.exports = Exports(self._transport)
         self.export_batches = ExportBatches(self._transport)
         self.deletions = Deletions(self._transport)
+        self.feed = Feed(self._transport)
         self.profiles = Profiles(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.connections = Connections(self._transport)
@@ -123,6 +125,7 @@ class AsyncHighlightsClient:
         self.exports = Exports(self._transport)
         self.export_batches = ExportBatches(self._transport)
         self.deletions = Deletions(self._transport)
+        self.feed = Feed(self._transport)
         self.profiles = Profiles(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.connections = Connections(self._transport)

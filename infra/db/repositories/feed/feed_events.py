@@ -245,12 +245,19 @@ async def to_mark(
 async def attach(
     session: AsyncSession, *, tenant_id: UUID, highlights: Mapping[UUID, tuple[UUID, bool]]
 ) -> None:
-    """Attach events to the candidates that they mark: the highlight, and if it rests on them."""
+    """Attach events to the candidates that they mark: the highlight, and if it rests on them.
+
+    An event that was taken back meanwhile waits again, so that the next pass undoes its effect.
+    """
+    waits = case(
+        (FeedEventRow.outcome == FeedOutcome.RETRACTED, FeedOutcome.WAITING.value),
+        else_=FeedEventRow.outcome,
+    )
     for identity, (highlight, is_base) in sorted(highlights.items()):
         await session.execute(
             update(FeedEventRow)
             .where(FeedEventRow.tenant_id == tenant_id, FeedEventRow.id == identity)
-            .values(highlight_id=highlight, is_base=is_base)
+            .values(highlight_id=highlight, is_base=is_base, outcome=waits)
             .execution_options(synchronize_session=False)
         )
 

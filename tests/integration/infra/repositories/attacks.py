@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from sqlalchemy import true
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,11 +23,16 @@ from domain.exports.models import (
     ExportRecord,
     ExportStatus,
 )
+from domain.feed.clock import FeedClock
+from domain.feed.evidence import FeedPlace
+from domain.feed.linking import FeedRuling
+from domain.feed.models import FeedEvent, FeedOutcome
 from domain.highlights.feedback import FeedbackVerdict
+from domain.highlights.selection import Reason
 from domain.highlights.taste import Taste
 from domain.hms.beam import Outcome
 from domain.hms.effects import BeamRef, EndSession
-from domain.ids import deletion_id
+from domain.ids import deletion_id, feed_event_id
 from domain.streams.backfill.messages import AnalyzedMedia, BackfillRecord, StreamRef
 from domain.streams.messages import StreamRecord
 from domain.streams.status import StreamProgress, StreamStatus
@@ -61,14 +66,37 @@ from infra.db.repositories import (
 from infra.db.repositories.audit import AuditFilter
 from infra.db.repositories.backfills import DeliveryQueueRef
 from infra.db.repositories.deliveries import Attempt, DeliveryFilter, WaitingDelivery
+from infra.db.repositories.feed import feed_events
 from infra.db.repositories.highlights import HighlightFilter
 from infra.db.repositories.idempotency import StoredResponse
 from infra.db.repositories.profiles import ProfileOverrides, Tastes
+from infra.db.tables import FeedEventRow
 from tests.factories.rows import PICTURE, PROFILE, URL, clip_record
 from tests.integration.infra.repositories import targets
 from tests.integration.infra.repositories.targets import CROWD, EVER, WHEN, Target
 
 Attack = Callable[[AsyncSession, Target], Awaitable[Any]]
+
+FEED_EVENT = FeedEvent.model_validate(
+    {
+        "id": "g1",
+        "kind": "score",
+        "at": {"media": 60.0},
+        "market": "1x2",
+        "subjects": ["bet:1"],
+    }
+)
+
+
+def _fed(it: Target) -> UUID:
+    return feed_event_id(stream_id=it.stream, event=FEED_EVENT.id)
+
+
+def _fed_row(it: Target) -> FeedEventRow:
+    return FeedEventRow(
+        tenant_id=it.tenant, id=_fed(it), event_id="g1", kind="score", updated_at=WHEN
+    )
+
 
 ATTACKS: dict[str, Attack] = {
     "backfills.load_stream": lambda s, it: backfills.load_stream(
@@ -555,6 +583,70 @@ ATTACKS: dict[str, Attack] = {
     "backfills.unfilled_streams": lambda s, it: backfills.unfilled_streams(
         s, tenant_id=it.tenant, quiet_for=-1.0, within=1e6, limit=9
     ),
+    "feed_events.put": lambda s, it: feed_events.put(
+        s, tenant_id=it.tenant, stream_id=it.stream, events=[FEED_EVENT]
+    ),
+    "feed_events.list_page": lambda s, it: feed_events.list_page(
+        s, tenant_id=it.tenant, stream_id=it.stream
+    ),
+    "feed_events.subjects_of": lambda s, it: feed_events.subjects_of(
+        s, tenant_id=it.tenant, event_ids=[_fed(it)]
+    ),
+    "feed_events.unresolved": lambda s, it: feed_events.unresolved(
+        s, tenant_id=it.tenant, stream_id=it.stream, limit=9
+    ),
+    "feed_events.shown_by_the_picture": lambda s, it: feed_events.shown_by_the_picture(
+        s, tenant_id=it.tenant, stream_id=it.stream, limit=9
+    ),
+    "feed_events.placed_between": lambda s, it: feed_events.placed_between(
+        s, tenant_id=it.tenant, stream_id=it.stream, first=0.0, last=1e6
+    ),
+    "feed_events.to_mark": lambda s, it: feed_events.to_mark(
+        s, tenant_id=it.tenant, stream_id=it.stream, since=0.0
+    ),
+    "feed_events.attach": lambda s, it: feed_events.attach(
+        s, tenant_id=it.tenant, highlights={_fed(it): (uuid4(), True)}
+    ),
+    "feed_events.rule": lambda s, it: feed_events.rule(
+        s,
+        tenant_id=it.tenant,
+        event_id=_fed(it),
+        place=FeedPlace(1.0, 1.0),
+        ruling=FeedRuling(FeedOutcome.UNUSED),
+    ),
+    "feed_events.of_highlights": lambda s, it: feed_events.of_highlights(
+        s, tenant_id=it.tenant, highlight_ids=[it.highlight]
+    ),
+    "feed_events.highlights_of_market": lambda s, it: feed_events.highlights_of_market(
+        s, tenant_id=it.tenant, stream_id=it.stream, market="1x2"
+    ),
+    "feed_events.highlights_of_subject": lambda s, it: feed_events.highlights_of_subject(
+        s, tenant_id=it.tenant, subject="bet:1"
+    ),
+    "feed_events.forget_subject": lambda s, it: feed_events.forget_subject(
+        s, tenant_id=it.tenant, subject="bet:1"
+    ),
+    "feed_events.put_clock": lambda s, it: feed_events.put_clock(
+        s, tenant_id=it.tenant, stream_id=it.stream, clock=FeedClock(offset=1.0)
+    ),
+    "highlights.between": lambda s, it: highlights.between(
+        s, tenant_id=it.tenant, stream_id=it.stream, first=0.0, last=1e6
+    ),
+    "highlights.withdraw": lambda s, it: highlights.withdraw(
+        s,
+        tenant_id=it.tenant,
+        highlight_id=it.highlight,
+        reason=Reason(code=highlights.WITHDRAWN, words="mine"),
+    ),
+    "highlights.relabel": lambda s, it: highlights.relabel(
+        s, tenant_id=it.tenant, highlight_id=it.highlight, add=("mine",)
+    ),
+    "events.append_relabeled_event": lambda s, it: events.append_relabeled_event(
+        s, targets.highlight_row(it)
+    ),
+    "events.append_subject_event": lambda s, it: events.append_subject_event(
+        s, targets.highlight_row(it), _fed_row(it), subject="bet:1"
+    ),
     "usage.meter": lambda s, it: usage.meter(
         s,
         tenant_id=it.tenant,
@@ -577,16 +669,17 @@ EXEMPT = {
 def public_functions() -> set[str]:
     """Every coroutine function, and every one of a class, that other packages may call."""
     found = set()
-    for info in pkgutil.iter_modules(package.__path__):
-        module = importlib.import_module(f"{package.__name__}.{info.name}")
+    for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        module = importlib.import_module(info.name)
+        own = info.name.rpartition(".")[2]
         for name, member in inspect.getmembers(module):
             if name.startswith("_") or getattr(member, "__module__", None) != module.__name__:
                 continue
             if inspect.iscoroutinefunction(member):
-                found.add(f"{info.name}.{name}")
+                found.add(f"{own}.{name}")
             elif inspect.isclass(member):
                 found |= {
-                    f"{info.name}.{name}.{method}"
+                    f"{own}.{name}.{method}"
                     for method, _ in inspect.getmembers(member, inspect.iscoroutinefunction)
                     if not method.startswith("_")
                 }

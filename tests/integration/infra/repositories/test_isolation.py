@@ -36,6 +36,7 @@ from infra.db.repositories import (
     usage,
 )
 from infra.db.repositories.deliveries import Attempt
+from infra.db.repositories.feed import feed_events
 from infra.db.repositories.inbound_events import NewEvent
 from infra.db.repositories.profiles import ProfileOverrides, Tastes
 from infra.db.tables import Base, EventRow
@@ -56,6 +57,7 @@ from tests.factories.rows import (
 from tests.integration.infra.repositories.attacks import (
     ATTACKS,
     EXEMPT,
+    FEED_EVENT,
     Attack,
     public_functions,
 )
@@ -137,6 +139,7 @@ async def _filled(database: Database, tenant: UUID) -> Target:
                 created_by=key.id,
             )
         )
+        await feed_events.put(session, tenant_id=tenant, stream_id=stream, events=[FEED_EVENT])
         await _connect(session, tenant, connection, beam)
         event = await session.scalar(select(EventRow.id).limit(1))
     assert event is not None

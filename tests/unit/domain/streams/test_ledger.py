@@ -10,6 +10,7 @@ from domain.analysis.gemini.budget import GateReason
 from domain.analysis.messages import AnalyzeWindowResult, GeminiReport
 from domain.analysis.signals import undecodable_gaps
 from domain.clips.models import ClipSpec, ClipStatus
+from domain.feed.messages import FeedEventsStored, LinkFeedResult
 from domain.highlights.feedback import HighlightCorrection
 from domain.highlights.selection import DecisionStatus, SelectHighlightsResult, SelectionState
 from domain.ingest.messages import IngestCursor
@@ -628,3 +629,48 @@ def test_the_runs_of_a_stream_are_counted(runs: int) -> None:
     for _ in range(runs):
         ledger = reloaded(ledger)
     assert ledger.state().runs == runs + 1
+
+
+class TestFeed:
+    def test_events_are_linked_until_none_waits(self) -> None:
+        ledger = new_ledger()
+        assert not ledger.has_feed_events
+        ledger.note_feed_events(FeedEventsStored(events=2))
+        assert ledger.has_new_feed_events
+        ledger.link_request(ended=False)
+        ledger.record_linked(LinkFeedResult(waiting=1))
+        assert (ledger.has_feed_events, ledger.has_new_feed_events) == (True, False)
+        ledger.link_request(ended=True)
+        ledger.record_linked(LinkFeedResult())
+        assert not ledger.has_feed_events
+
+    def test_events_that_come_while_others_are_linked_are_linked_next(self) -> None:
+        ledger = new_ledger()
+        ledger.note_feed_events(FeedEventsStored(events=1))
+        ledger.link_request(ended=False)
+        ledger.note_feed_events(FeedEventsStored(events=1))
+        ledger.record_linked(LinkFeedResult())
+        assert reloaded(ledger).has_feed_events
+
+    def test_the_wall_clock_of_the_latest_media_goes_with_the_request(self) -> None:
+        ledger = new_ledger()
+        assert ledger.link_request(ended=False).anchor is None
+        follow(ledger, window(0))
+        assert ledger.link_request(ended=False).anchor is not None
+
+    def test_a_withdrawn_highlight_is_no_clip_again_also_in_the_next_run(self) -> None:
+        ledger = new_ledger()
+        follow(ledger, window(0), window(1), analyzed=2)
+        made = decision(1, 6.0)
+        ledger.record_decisions(SelectHighlightsResult(state=SelectionState(), decisions=(made,)))
+        (spec,) = ledger.pop_ready_to_render()
+        ledger.record_clip_outcome(outcome(spec))
+        discarded = ledger.record_linked(LinkFeedResult(retracted=(made.highlight_id,)))
+        assert [each.id for each in discarded] == [spec.id]
+        assert (ledger.progress.highlights, ledger.progress.clips) == (0, 0)
+        (kept,) = ledger.timeline().decisions
+        assert kept.status is DecisionStatus.RETRACTED
+        again = reloaded(ledger)
+        again.record_decisions(SelectHighlightsResult(state=SelectionState(), decisions=(made,)))
+        assert again.progress.highlights == 0
+        assert again.pop_ready_to_render() == ()

@@ -29,6 +29,7 @@ from tldrtv_highlights.models.exports import (
     ExportSource,
     ReelChapter,
 )
+from tldrtv_highlights.models.feed import FeedClock, FeedEvent, FeedEventResults
 from tldrtv_highlights.models.feedback import Correction, Feedback
 from tldrtv_highlights.models.health import Check, Health, Readiness
 from tldrtv_highlights.models.highlights import (
@@ -110,6 +111,9 @@ __all__ = [
     "ExportBatchManifest",
     "ExportRendition",
     "ExportSource",
+    "FeedClock",
+    "FeedEvent",
+    "FeedEventResults",
     "Feedback",
     "FoundHighlight",
     "Gap",

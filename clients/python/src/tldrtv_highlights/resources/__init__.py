@@ -8,6 +8,7 @@ from tldrtv_highlights.resources.connections import Connections
 from tldrtv_highlights.resources.deletions import Deletions
 from tldrtv_highlights.resources.export_batches import ExportBatches
 from tldrtv_highlights.resources.exports import Exports
+from tldrtv_highlights.resources.feed import Feed
 from tldrtv_highlights.resources.health import HealthChecks
 from tldrtv_highlights.resources.highlights import Highlights
 from tldrtv_highlights.resources.keys import Keys
@@ -24,6 +25,7 @@ __all__ = [
     "Deletions",
     "ExportBatches",
     "Exports",
+    "Feed",
     "HealthChecks",
     "Highlights",
     "Keys",

@@ -1,0 +1,254 @@
+"""Events of a feed over the API: sent, listed, linked to highlights, taken back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import permutations
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select
+
+from domain.feed.models import FeedEvent
+from domain.streams.messages import StreamRecord
+from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
+from infra.db.engine import Database
+from infra.db.repositories import highlights, streams
+from infra.db.repositories.feed import feed_events
+from infra.db.tables import EventRow
+from tests.factories.rows import PEAK_AT, new_highlight, new_stream
+from tests.integration.api.conftest import Account
+from tests.integration.api.problems import assert_problem
+
+GOAL: dict[str, Any] = {"id": "g1", "kind": "score", "at": {"media": 60.0}, "label": "goal"}
+
+
+@pytest.fixture
+async def stream(account: Account, database: Database) -> UUID:
+    """A stream that has ended, with a highlight at 60 s."""
+    made = await new_stream(database, account.tenant_id)
+    await new_highlight(database, account.tenant_id, made, peak=60.0)
+    await end(database, account, made)
+    return made
+
+
+async def end(database: Database, account: Account, stream: UUID) -> None:
+    done = StreamEnd(reason=EndReason.PLAYLIST_ENDED, message="ended")
+    progress = StreamProgress(
+        status=StreamStatus.COMPLETED, end=done, position=300.0, analyzed=300.0, segments=1
+    )
+    async with database.session(account.tenant_id) as session:
+        await streams.record_stream(
+            session,
+            StreamRecord(tenant_id=account.tenant_id, stream_id=stream, progress=progress),
+        )
+
+
+async def send(account: Account, stream: UUID, *events: dict[str, Any]) -> list[dict[str, Any]]:
+    response = await account.http.post(f"/v1/streams/{stream}/events", json={"events": [*events]})
+    assert response.status_code == 202, response.text
+    found: list[dict[str, Any]] = response.json()["data"]
+    return found
+
+
+async def published(database: Database, account: Account) -> list[str]:
+    async with database.session(account.tenant_id) as session:
+        rows = await session.scalars(select(EventRow.type).order_by(EventRow.position))
+        return [each for each in rows if not each.startswith("stream.")]
+
+
+async def only_highlight(database: Database, account: Account, stream: UUID) -> UUID:
+    async with database.session(account.tenant_id) as session:
+        (row,) = await highlights.between(
+            session, tenant_id=account.tenant_id, stream_id=stream, first=0.0, last=100.0
+        )
+        return row.id
+
+
+async def test_an_event_of_an_ended_stream_is_answered_with_its_highlight(
+    account: Account, database: Database, stream: UUID
+) -> None:
+    (answer,) = await send(account, stream, GOAL)
+    highlight = await only_highlight(database, account, stream)
+    assert (answer["outcome"], answer["highlight_id"]) == ("linked", str(highlight))
+    assert (answer["place"], answer["error"]) == (60.0, 0.5)
+
+
+async def test_an_event_far_from_every_highlight_is_too_late_or_unplaced(
+    account: Account, stream: UUID
+) -> None:
+    late, future, dateless = await send(
+        account,
+        stream,
+        {"id": "a", "kind": "custom", "at": {"media": 200.0}},
+        {"id": "b", "kind": "custom", "at": {"media": 90_000.0}},
+        {"id": "c", "kind": "custom", "at": {"wall_clock": "2020-01-01T00:00:00Z"}},
+    )
+    assert late["outcome"] == "too_late"
+    assert "after its moment was analyzed" in late["detail"]
+    assert (future["outcome"], future["detail"]) == (
+        "unplaced",
+        "Its time is 89700 s in the future.",
+    )
+    assert dateless["outcome"] == "unplaced"
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+async def test_any_order_of_revisions_leaves_the_same_event(
+    account: Account, stream: UUID, order: tuple[int, ...]
+) -> None:
+    for number in order:
+        label = f"label {number}"
+        await send(
+            account,
+            stream,
+            GOAL | {"revision": number, "label": label, "subjects": [f"b:{number}"]},
+        )
+    found = (await account.http.get(f"/v1/streams/{stream}/feed-events")).json()["data"]
+    assert [(each["revision"], each["subjects"]) for each in found] == [(2, ["b:2"])]
+
+
+async def test_the_same_request_is_answered_once(account: Account, stream: UUID) -> None:
+    path, key = f"/v1/streams/{stream}/events", {"Idempotency-Key": uuid4().hex}
+    first = await account.http.post(path, json={"events": [GOAL]}, headers=key)
+    again = await account.http.post(path, json={"events": [GOAL]}, headers=key)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.json() == first.json()
+
+
+async def test_a_page_of_events_continues_after_the_last_one(
+    account: Account, stream: UUID
+) -> None:
+    for number in range(3):
+        await send(account, stream, GOAL | {"id": f"g{number}"})
+    path = f"/v1/streams/{stream}/feed-events"
+    first = (await account.http.get(path, params={"limit": 2})).json()
+    rest = (await account.http.get(path, params={"cursor": first["next_cursor"]})).json()
+    assert [each["id"] for each in [*first["data"], *rest["data"]]] == ["g2", "g1", "g0"]
+
+
+async def test_odds_that_cannot_be_are_refused_with_the_field(
+    account: Account, stream: UUID
+) -> None:
+    event = {"id": "o", "kind": "odds", "at": {"now": True}, "odds": {"before": 0, "after": 2.0}}
+    response = await account.http.post(f"/v1/streams/{stream}/events", json={"events": [event]})
+    assert_problem(response, 422, "invalid_request")
+    (error,) = response.json()["errors"]
+    assert error["pointer"] == "/events/0/odds/before"
+    assert "decimal odds are above 1" in error["detail"]
+
+
+async def test_the_highlights_of_a_subject_are_listed_and_published_until_it_is_deleted(
+    account: Account, other_account: Account, database: Database, stream: UUID
+) -> None:
+    settled = {
+        "id": "s1",
+        "kind": "settled",
+        "at": {"media": 95.0},
+        "result": "won",
+        "subjects": ["bet:8841"],
+    }
+    (answer,) = await send(account, stream, settled)
+    highlight = str(await only_highlight(database, account, stream))
+    assert (answer["outcome"], answer["highlight_id"]) == ("linked", highlight)
+    path = "/v1/subjects/bet:8841/highlights"
+    assert [each["id"] for each in (await account.http.get(path)).json()["data"]] == [highlight]
+    assert (await other_account.http.get(path)).json()["data"] == []
+    assert "subject.highlight" in await published(database, account)
+    assert (await other_account.http.delete("/v1/subjects/bet:8841")).status_code == 204
+    assert len((await account.http.get(path)).json()["data"]) == 1
+    assert (await account.http.delete("/v1/subjects/bet:8841")).status_code == 204
+    assert (await account.http.get(path)).json()["data"] == []
+    listed = (await account.http.get(f"/v1/streams/{stream}/feed-events")).json()["data"]
+    assert listed[0]["subjects"] == []
+
+
+async def attached(account: Account, database: Database, stream: UUID, *, is_base: bool) -> UUID:
+    """A goal of the feed that the analyzer has attached to the highlight at 60 s."""
+    highlight = await only_highlight(database, account, stream)
+    tenant, event = account.tenant_id, FeedEvent.model_validate(GOAL)
+    async with database.session(tenant) as session:
+        (row,) = await feed_events.put(session, tenant_id=tenant, stream_id=stream, events=[event])
+        await feed_events.attach(
+            session, tenant_id=tenant, highlights={row.id: (highlight, is_base)}
+        )
+    return highlight
+
+
+async def test_a_goal_taken_back_withdraws_what_rested_on_it_alone(
+    account: Account, database: Database, stream: UUID
+) -> None:
+    other = await new_highlight(database, account.tenant_id, stream, peak=150.0)
+    highlight = await attached(account, database, stream, is_base=True)
+    await send(account, stream, {"id": "x", "kind": "custom", "at": {"media": 151.0}})
+    listed = (await account.http.get(f"/v1/streams/{stream}/feed-events")).json()["data"]
+    assert {each["id"]: each["outcome"] for each in listed} == {"g1": "marked", "x": "linked"}
+    undo = {"id": "var", "kind": "review", "at": {"media": 100.0}, "retracts": "g1"}
+    await send(account, stream, undo)
+    answer = (await account.http.get(f"/v1/highlights/{highlight}")).json()
+    assert answer["status"] == "retracted"
+    assert answer["reasons"][-1]["words"] == "Event g1 of the feed was taken back by var."
+    assert (await account.http.get(f"/v1/highlights/{other}")).json()["status"] == "confirmed"
+    assert (await published(database, account))[-1] == "highlight.retracted"
+
+
+async def test_a_goal_taken_back_relabels_a_highlight_that_was_found_without_it(
+    account: Account, database: Database, stream: UUID
+) -> None:
+    highlight = await attached(account, database, stream, is_base=False)
+    await send(account, stream, GOAL | {"id": "var", "kind": "review", "retracts": "g1"})
+    answer = (await account.http.get(f"/v1/highlights/{highlight}")).json()
+    assert (answer["status"], answer["tags"]) == ("confirmed", [])
+    assert (await published(database, account))[-1] == "highlight.relabeled"
+
+
+async def test_a_retraction_that_comes_before_its_event_counts(
+    account: Account, stream: UUID
+) -> None:
+    await send(account, stream, GOAL | {"id": "var", "kind": "review", "retracts": "g1"})
+    (answer,) = await send(account, stream, GOAL)
+    assert answer["outcome"] == "retracted"
+
+
+async def test_no_decision_brings_a_withdrawn_highlight_back(
+    account: Account, database: Database, stream: UUID
+) -> None:
+    highlight = await attached(account, database, stream, is_base=True)
+    await send(account, stream, GOAL | {"id": "var", "kind": "review", "retracts": "g1"})
+    await new_highlight(database, account.tenant_id, stream, peak=60.0, score=0.9)
+    answer = (await account.http.get(f"/v1/highlights/{highlight}")).json()
+    assert answer["status"] == "retracted"
+
+
+async def test_an_events_place_follows_the_feed_clock_that_the_tenant_sets(
+    account: Account, stream: UUID
+) -> None:
+    path = f"/v1/streams/{stream}/feed-clock"
+    assert (await account.http.get(path)).json()["source"] == "unknown"
+    answer = await account.http.put(path, json={"offset": -7.5})
+    assert answer.json() == {"source": "set", "offset": -7.5, "error": 1.0, "pairs": 0}
+    # The highlight at 60 s peaked at PEAK_AT.
+    at = (PEAK_AT + timedelta(seconds=7.5)).isoformat()
+    (event,) = await send(account, stream, GOAL | {"at": {"wall_clock": at}})
+    assert (event["place"], event["error"], event["outcome"]) == (60.0, 1.0, "linked")
+    assert (await account.http.delete(path)).status_code == 204
+    assert (await account.http.get(path)).json()["source"] == "unknown"
+
+
+async def test_the_feed_clock_is_estimated_from_goals_and_highlights(
+    account: Account, database: Database
+) -> None:
+    stream = await new_stream(database, account.tenant_id)
+    goals = [40.0, 95.0, 170.0, 260.0]
+    for at in goals:
+        wall = PEAK_AT + timedelta(seconds=at)
+        await new_highlight(database, account.tenant_id, stream, peak=at, peak_wall_clock=wall)
+    await end(database, account, stream)
+    late = [(PEAK_AT + timedelta(seconds=at + 9.0)).isoformat() for at in goals]
+    sent = [GOAL | {"id": f"g{number}", "at": {"wall_clock": at}} for number, at in enumerate(late)]
+    answers = await send(account, stream, *sent)
+    clock = (await account.http.get(f"/v1/streams/{stream}/feed-clock")).json()
+    assert clock == {"source": "estimated", "offset": -9.0, "error": 0.5, "pairs": 4}
+    assert [each["place"] for each in answers] == goals
+    assert {each["outcome"] for each in answers} == {"linked"}
