@@ -33,6 +33,8 @@ class Cues(Model):
         decay: share of the rise that was gone when the moment was settled, 0 to 1.
         dynamics: standard deviation of the loudness while the crowd was still loud, dB.
         held: seconds in which the crowd was near its loudest.
+        sustained: share of its rise that the crowd kept through most of the seconds around its
+            peak, 0 to 1.
         attack: how sudden the beginning was, 0 to 1.
         known: how complete the baselines were, 0 to 1.
         quiet_before: how far the crowd level fell below its baseline just before, dB.
@@ -53,6 +55,7 @@ class Cues(Model):
     decay: float = 1.0
     dynamics: float = 3.0
     held: float = 0.0
+    sustained: float = 1.0
     attack: float = 1.0
     known: float = 1.0
     quiet_before: float = 0.0
@@ -82,6 +85,7 @@ class Cues(Model):
             decay=self.decay,
             dynamics=self.dynamics,
             held=self.held,
+            sustained=self.sustained,
             attack=self.attack,
             known=self.known,
             quiet_before=self.quiet_before,
@@ -113,6 +117,7 @@ _ADVERT: Final = -4.2
 _UNANSWERED: Final = -2.0
 _GRADUAL: Final = -0.8
 _YOUNG: Final = -1.0
+_BRIEF: Final = -6.0
 # Above this the rest counts less and less, so that exceptional scores stay rare.
 _SOFT: Final = 1.6
 _MOST: Final = 2.75
@@ -140,7 +145,9 @@ def excitement(cues: Cues) -> float:
     certain = max(_marked(cues), screen_weight(cues.screen))
     total = _PRIOR + max(sum(_parts(cues).values()), certain or -math.inf)
     if cues.fused is not None:
-        total = max(total, min(cues.fused.logit, _FUSED_MOST))
+        logit = cues.fused.logit
+        weak = logit if logit <= 0 else _FUSED_MOST * math.tanh(logit / _FUSED_MOST)
+        total = max(_PRIOR + certain, weak) if certain else weak
     most = _MOST + _EXTRAORDINARY * (cues.record + (cues.mark is not None))
     if total <= _SOFT:
         return total
@@ -159,6 +166,7 @@ def _parts(cues: Cues) -> dict[str, float]:
         "screen": screen_weight(cues.screen),
         "steady": _STEADY * _steadiness(cues) * heard,
         "gradual": _GRADUAL * crowd * (1.0 - support(cues.attack, none_at=0.35, full_at=0.7)),
+        "brief": _BRIEF * crowd * (1.0 - support(cues.sustained, none_at=0.2, full_at=0.55)),
         "unanswered": _UNANSWERED * crowd * _calm(cues) * seen,
         "young": _YOUNG * (1.0 - cues.known),
         "cut_dense": _CUT_DENSE * support(cues.cuts_before, none_at=4.0, full_at=12.0),
