@@ -32,6 +32,7 @@ CHANNELS: Final[Mapping[str, SpreadBounds]] = {
 }
 """The channels, fields of `NormalizedFrame`, with the bounds of their spread in their unit."""
 
+
 class Turn(NamedTuple):
     """How a channel turns at a moment: what it was shortly before, less what it is after.
 
@@ -124,7 +125,8 @@ class Fusion(Model):
     Attributes:
         version: changes with the weights.
         bias: logit of a second in which all channels are as usual.
-        floor: logit below which a peak is not proposed: the median of the peaks it was fitted on.
+        floor: logit below which a peak is not proposed: the lower quartile of the peaks that it was
+            fitted on.
         excitement: weight of the excitement by the hand-set weights.
         weights: of the turn of each channel.
     """

@@ -47,10 +47,10 @@ _LEAD_BEFORE_RISE: Final = 1.5
 
 # A moment of the fitted fusion: build-up and pay-off of the films that it was fitted on, without
 # the margins that profiles add to every clip.
-_FUSED_LEAD: Final = 5.5
+_FUSED_LEAD: Final = 5.0
 
 
-_FUSED_TAIL: Final = 2.0
+_FUSED_TAIL: Final = 2.5
 
 
 _LASTS_ON: Final = 2.0

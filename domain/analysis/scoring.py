@@ -139,34 +139,38 @@ def support(value: float | None, *, none_at: float, full_at: float) -> float:
 def excitement(cues: Cues) -> float:
     """Return the weight of evidence for a moment, in nats (the logit of a probability).
 
-    Other cues add to a tenant's mark and to what the screen says but never count against it. The
-    fitted fusion alone makes a weak moment at most.
+    Other cues add to a tenant's mark and to what the screen says but never count against it. A
+    moment that the fitted fusion found is weighed by the fusion, and is a weak one at most.
     """
-    certain = max(_marked(cues), screen_weight(cues.screen))
-    total = _PRIOR + max(sum(_parts(cues).values()), certain or -math.inf)
-    if cues.fused is not None:
-        logit = cues.fused.logit
-        weak = logit if logit <= 0 else _FUSED_MOST * math.tanh(logit / _FUSED_MOST)
-        total = max(_PRIOR + certain, weak) if certain else weak
+    certain = max(_marked(cues), screen_weight(cues.screen)) or -math.inf
+    if cues.fused is None:
+        total = _PRIOR + max(sum(_parts(cues).values()), certain)
+    else:
+        total = max(_weak(cues.fused.logit), _PRIOR + certain)
     most = _MOST + _EXTRAORDINARY * (cues.record + (cues.mark is not None))
     if total <= _SOFT:
         return total
     return _SOFT + (most - _SOFT) * math.tanh((total - _SOFT) / (most - _SOFT))
 
 
+def _weak(logit: float) -> float:
+    """Return a logit of the fusion, bounded by `_FUSED_MOST` so that the order stays the same."""
+    return logit if logit <= 0 else _FUSED_MOST * math.tanh(logit / _FUSED_MOST)
+
+
 def _parts(cues: Cues) -> dict[str, float]:
     heard, seen = cues.crowd is not None, cues.motion is not None
-    crowd = _crowd_support(cues)
+    crowd, voice = _crowd_support(cues), support(cues.voice, none_at=1.0, full_at=3.5)
     parts = {
         "crowd": _CROWD * crowd,
-        "voice": _VOICE * support(cues.voice, none_at=1.0, full_at=3.5),
+        "voice": _VOICE * voice,
         "motion": _MOTION * support(cues.motion, none_at=0.8, full_at=2.4),
         "cuts": _CUTS * support(cues.cuts, none_at=0.0, full_at=3.0),
         "mark": _marked(cues),
         "screen": screen_weight(cues.screen),
         "steady": _STEADY * _steadiness(cues) * heard,
         "gradual": _GRADUAL * crowd * (1.0 - support(cues.attack, none_at=0.35, full_at=0.7)),
-        "brief": _BRIEF * crowd * (1.0 - support(cues.sustained, none_at=0.2, full_at=0.55)),
+        "brief": _BRIEF * max(crowd, voice) * _brevity(cues) * heard,
         "unanswered": _UNANSWERED * crowd * _calm(cues) * seen,
         "young": _YOUNG * (1.0 - cues.known),
         "cut_dense": _CUT_DENSE * support(cues.cuts_before, none_at=4.0, full_at=12.0),
@@ -224,6 +228,11 @@ def _calm(cues: Cues) -> float:
     voice = support(cues.voice, none_at=0.5, full_at=2.0)
     cuts = support(cues.cuts, none_at=0.0, full_at=2.5)
     return (1.0 - voice) * (1.0 - cuts)
+
+
+def _brevity(cues: Cues) -> float:
+    """Return how much the sound is a bang of the game rather than a crowd, 0 to 1."""
+    return 1.0 - support(cues.sustained, none_at=0.2, full_at=0.55)
 
 
 def _steadiness(cues: Cues) -> float:
@@ -307,6 +316,7 @@ def evidence(cues: Cues) -> tuple[Evidence, ...]:
         "steady": (-sigmas, "the sound stays as loud as it became"),
         "unanswered": (-sigmas, "neither voices nor cuts answer the crowd"),
         "gradual": (-sigmas, "the sound grew gradually"),
+        "brief": (-sigmas, "the sound was over at once, as a bang of the game is"),
         "cut_dense": (-float(cues.cuts_before), "cut as densely as an advert before"),
         "advert": (-cues.tonality, "tones of even loudness, as in adverts"),
         "tonal": (-cues.tonality, "sounds like music rather than a crowd"),

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
+from statistics import quantiles
 from typing import Final
 
 from rich.console import Console
@@ -90,7 +90,7 @@ def fitted(films: Sequence[FilmTable]) -> str:
     weights |= dict.fromkeys(SOUNDS, round(sound / len(SOUNDS), 4)) | {"motion": round(motion, 4)}
     content = {
         "bias": round(shift, 4),
-        "floor": round(median(scale * each.logit + shift for each in made), 4),
+        "floor": round(quantiles((scale * each.logit + shift for each in made), n=4)[0], 4),
         "excitement": round(excitement, 4),
         "weights": weights,
     }
