@@ -1,9 +1,9 @@
 """The fitted fusion: how much the seconds around a point look like a moment of this stream.
 
-Each channel is compared with its own last minutes (`Baseline`) and bounded. Then what it was at the
-point is compared with what it is after it: at a moment of a game sound peaks and play stops, so both
-turn. The logit is the sum of one weight per channel and of the hand-set excitement, so that each
-decision is explained by its parts. The weights are in `fusion.json`, which `tools/fit` writes;
+Each channel is compared with its own last minutes (`Baseline`) and bounded. Then what it was at a
+point is compared with what it is after it: at a moment of a game the sound peaks and play stops, so
+both turn. The logit is the sum of one weight per channel and of the hand-set excitement, so that
+each decision is explained by its parts. The weights are in `fusion.json`, which `tools/fit` writes;
 docs/quality.md says on what they were fitted.
 """
 
