@@ -3,11 +3,11 @@
 `python -m benchmarks.exports [--seconds 20] [--height 360] [--only copies …]` makes one video with
 keyframes every two seconds and compares, in one run:
 
+    memory      of ffmpeg, for a source four times as long
     copies      a copy and a smart cut with `ffmpeg -c copy`
     watermark   a watermarked encode with its own ffmpeg command run alone
     fifty       fifty renditions made together with the same made one by one, and how many times
                 the pictures of the source are decoded
-    memory      of ffmpeg, for a source four times as long
 
 CPU time counts this process and all its children. Each figure is printed when it is known.
 """
@@ -41,7 +41,7 @@ from infra.media.pool import MediaPool
 from infra.media.probe import probe
 from infra.media.render import Cut
 
-_PARTS: Final = ("copies", "watermark", "fifty", "memory")
+_PARTS: Final = ("memory", "copies", "watermark", "fifty")
 _MP4: Final = RenditionSpec.model_validate({"format": "mp4"})
 _CUT: Final = 0.7
 """Seconds that a smart cut takes from each end."""
@@ -106,13 +106,7 @@ async def _measure(seconds: float, height: int, wanted: Sequence[str]) -> None:
             stage = _Stage(pool, root / "work")
             clip = [SourceFile(path=film, first_timestamp=0.0, duration=seconds)]
             await stage.render(clip, [_MP4], offset=0.0, duration=seconds, movie=film)  # warms up
-            if "copies" in wanted:
-                await _compare_copies(stage, clip, _segments(film, root / "parts"))
-            if "watermark" in wanted:
-                await _compare_watermark(stage, clip)
-            if "fifty" in wanted:
-                await _compare_fifty(stage, clip)
-            if "memory" in wanted:
+            if "memory" in wanted:  # first: the peak is that of all children so far
                 short = await _peak(stage, film, seconds)
                 long = await _peak(
                     stage, _film(root / "long.mp4", 4 * seconds, height), 4 * seconds
@@ -121,6 +115,12 @@ async def _measure(seconds: float, height: int, wanted: Sequence[str]) -> None:
                     f"peak memory of one ffmpeg with six outputs: {short} MiB for {seconds:g} s, "
                     f"{long} MiB for {4 * seconds:g} s"
                 )
+            if "copies" in wanted:
+                await _compare_copies(stage, clip, _segments(film, root / "parts"))
+            if "watermark" in wanted:
+                await _compare_watermark(stage, clip)
+            if "fifty" in wanted:
+                await _compare_fifty(stage, clip)
     print(f"load average {os.getloadavg()[0]:.1f}")
 
 

@@ -171,7 +171,7 @@ class StreamDeletion:
     async def _invalidate(
         self, cdn: CloudFrontInvalidator, tenant_id: UUID, stream_id: UUID
     ) -> CdnInvalidation:
-        """Invalidate the files in the CDN, anew only if more of them were deleted since."""
+        """Invalidate the files in the CDN, once more only if more of them were deleted since."""
         deletion = deletion_id(stream=stream_id)
         async with self._database.session(tenant_id) as session:
             row = await streams.get_deletion(session, tenant_id=tenant_id, deletion_id=deletion)
