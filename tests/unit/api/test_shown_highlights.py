@@ -15,8 +15,10 @@ from api.highlights.schemas import HighlightModel
 from api.services import Services
 from domain.analysis.screen import MatchState
 from domain.clips.models import ClipStatus
-from domain.highlights.candidate import Evidence
+from domain.highlights.candidate import Evidence, LocalizedTitle
+from domain.highlights.moderation import Moderation
 from domain.highlights.selection import DecisionStatus, Reason, Tier
+from domain.model import Model
 from domain.score import DIMENSIONS
 from infra.db.repositories.clips import ClipRow
 from infra.db.repositories.highlights import HighlightRow
@@ -46,12 +48,20 @@ REASONS = st.builds(Reason).flatmap(
 STATES = st.builds(MatchState).flatmap(
     lambda state: st.booleans().map(lambda old: state.model_dump(mode="json", exclude_unset=old))
 )
+
+
+def _stored(model: Model) -> dict[str, Any]:
+    return model.model_dump(mode="json")
+
+
 OWN: dict[str, st.SearchStrategy[Any]] = {
     "reasons": st.lists(REASONS, max_size=3),
     "evidence": st.lists(st.builds(Evidence).map(Evidence.model_dump), max_size=3),
     "tags": st.lists(st.text(), max_size=3),
     "corrections": st.just([]),
     "match_state": STATES,
+    "titles": st.lists(st.builds(LocalizedTitle).map(_stored), max_size=3),
+    "moderation": st.builds(Moderation).map(_stored),
 }
 
 
