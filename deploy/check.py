@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from deploy import copilot_cli, stack
 from deploy.facts import Facts, of_cdk, of_copilot
-from deploy.sizes import MIGRATION, Sizes
+from deploy.sizes import Sizes
 
 _ROOT: Final = Path(__file__).parents[1]
 _TIMEOUT: Final = 600.0
@@ -68,11 +68,11 @@ def copilot_facts(sizes: Sizes, env: str, rendered: Path) -> Facts:
     """Return the facts of what Copilot rendered for one environment."""
     stacks: dict[str, tuple[dict[str, Any], dict[str, str]]] = {}
     addons = {}
-    for name in (*sizes.services, MIGRATION):
+    for name in (*sizes.services, *sizes.jobs):
         template = copilot_cli.load_template(rendered / f"{name}-{env}.stack.yml")
         given = json.loads((rendered / f"{name}-{env}.params.json").read_text("utf-8"))
         stacks[name] = (template, given["Parameters"])
-        if name in sizes.services:
+        if sizes.uses_servers(name):
             addons[name] = copilot_cli.load_template(
                 _ROOT / "copilot" / name / "addons" / "stores.yml"
             )

@@ -11,14 +11,20 @@ from typing import Any, Final
 
 import yaml
 
+from deploy import metrics
 from deploy.firewall import web_acl
-from deploy.sizes import HEALTH_PORT, MIGRATION, SMALLEST_DISK, Service, Size, Sizes
+from deploy.sizes import HEALTH_PORT, SMALLEST_DISK, Job, Service, Size, Sizes
 
 ROOT: Final = Path(__file__).parents[1] / "copilot"
 _HEAD: Final = "# Written by `make deploy-files` from deploy/sizes.yaml; change that.\n"
 _HOME: Final = "/var/lib/highlights"
 _SCRATCH: Final = "/tmp"  # noqa: S108 - of a container
 _ENVIRONMENT_STACK: Final = "${AppName}-${EnvName}"
+_READ_ONLY_SIDECAR: Final = {
+    "op": "add",
+    "path": "/Resources/TaskDefinition/Properties/ContainerDefinitions/1/ReadonlyRootFilesystem",
+    "value": True,
+}
 _FOOT: Final = {"App": {"Type": "String"}, "Env": {"Type": "String"}}
 
 
@@ -33,9 +39,12 @@ def files(sizes: Sizes) -> dict[str, str]:
     )
     for name, service in sizes.services.items():
         written[f"{name}/manifest.yml"] = _text(_service(sizes, name, service))
-        written[f"{name}/addons/stores.yml"] = _text(_stores(sizes))
+        written[f"{name}/addons/stores.yml"] = _text(_stores(sizes, has_metrics=True))
         written[f"{name}/overrides/cfn.patches.yml"] = _text(_patches(sizes, service))
-    written[f"{MIGRATION}/manifest.yml"] = _text(_migration(sizes))
+    for name, job in sizes.jobs.items():
+        written[f"{name}/manifest.yml"] = _text(_job(sizes, name, job))
+        if job.uses_servers:
+            written[f"{name}/addons/stores.yml"] = _text(_stores(sizes, has_metrics=False))
     return written
 
 
@@ -110,26 +119,44 @@ def _service(sizes: Sizes, name: str, service: Service) -> dict[str, Any]:
         "retries": 3,
         "start_period": "60s",
     }
+    for env in sizes.environments:
+        overrides[env]["sidecars"] = {metrics.NAME: {"variables": _collected(sizes, env)}}
+    manifest["sidecars"] = {
+        metrics.NAME: {
+            "image": sizes.metrics.image,
+            "essential": False,
+            # Copilot writes each part into YAML as it is, so it is quoted here.
+            "entrypoint": [json.dumps(each) for each in metrics.entry_point(sizes, service)],
+            "mount_points": [
+                {"source_volume": "scratch", "path": metrics.SCRATCH, "read_only": False}
+            ],
+        }
+    }
     manifest["environments"] = overrides
     return manifest
+
+
+def _collected(sizes: Sizes, env: str) -> dict[str, Any]:
+    export = sizes.imports["PrometheusWriteUrl"].format(env=env)
+    return {metrics.WRITE_URL: {"from_cfn": export}}
 
 
 def _health_url(service: Service) -> str:
     return f"http://127.0.0.1:{service.port or HEALTH_PORT}/healthz"
 
 
-def _migration(sizes: Sizes) -> dict[str, Any]:
-    container = _container(sizes, sizes.migration, "api", MIGRATION)
+def _job(sizes: Sizes, name: str, job: Job) -> dict[str, Any]:
+    container = _container(sizes, job, "api", name)
     overrides = container.pop("environments")
     return {
-        "name": MIGRATION,
+        "name": name,
         "type": "Scheduled Job",
         "on": {"schedule": "none"},
         "timeout": "1h",
         "retries": 0,
         **container,
         "network": {"vpc": {"placement": "private"}},
-        "command": ["highlights", "migrate"],
+        "command": list(job.command),
         "environments": overrides,
     }
 
@@ -139,22 +166,25 @@ def imported(name: str) -> dict[str, Any]:
     return {"Fn::ImportValue": {"Fn::Sub": name.replace("{env}", "${Env}")}}
 
 
-def _stores(sizes: Sizes) -> dict[str, Any]:
+def _stores(sizes: Sizes, *, has_metrics: bool) -> dict[str, Any]:
     bucket = imported(sizes.imports["MediaBucket"])
     arn = {"Fn::Sub": ["arn:${AWS::Partition}:s3:::${Bucket}", {"Bucket": bucket}]}
     objects = {"Fn::Sub": ["arn:${AWS::Partition}:s3:::${Bucket}/*", {"Bucket": bucket}]}
+    workspace = imported(sizes.imports["PrometheusWorkspaceArn"])
+    written = [_allow(list(sizes.metrics.actions), workspace)] if has_metrics else []
     return {
         "Parameters": {**_FOOT, "Name": {"Type": "String"}},
         "Resources": {
             "StoresPolicy": {
                 "Type": "AWS::IAM::ManagedPolicy",
                 "Properties": {
-                    "Description": {"Fn::Sub": "The media bucket, for ${App}-${Env}-${Name}"},
+                    "Description": {"Fn::Sub": "Media and metrics, for ${App}-${Env}-${Name}"},
                     "PolicyDocument": {
                         "Version": "2012-10-17",
                         "Statement": [
                             _allow(list(sizes.bucket_actions), arn),
                             _allow(list(sizes.object_actions), objects),
+                            *written,
                         ],
                     },
                 },
@@ -270,12 +300,16 @@ def _patches(sizes: Sizes, service: Service) -> list[dict[str, Any]]:
                 "WebACLArn": {"Fn::ImportValue": {"Fn::Sub": acl}},
             },
         }
-        return [{"op": "add", "path": "/Resources/FirewallAssociation", "value": association}]
+        return [
+            {"op": "add", "path": "/Resources/FirewallAssociation", "value": association},
+            _READ_ONLY_SIDECAR,
+        ]
     policy = backlog_policy(sizes, service, {"Ref": "EnvName"}, {"Ref": "AutoScalingTarget"})
     stop = "/Resources/TaskDefinition/Properties/ContainerDefinitions/0/StopTimeout"
     return [
         {"op": "add", "path": "/Resources/BacklogScalingPolicy", "value": policy},
         {"op": "add", "path": stop, "value": 120},
+        _READ_ONLY_SIDECAR,
     ]
 
 

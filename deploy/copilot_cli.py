@@ -24,7 +24,7 @@ from moto.backends import get_backend
 from moto.moto_proxy import logger
 from moto.moto_proxy.proxy3 import CertificateCreator, ProxyRequestHandler
 
-from deploy.sizes import MIGRATION, Sizes
+from deploy.sizes import Sizes
 
 REGION: Final = "eu-central-1"
 ACCOUNT: Final = "123456789012"
@@ -59,8 +59,9 @@ def render(sizes: Sizes, target: Path) -> None:
             for name in sizes.services:
                 argv = ["svc", "package", "--name", name, "--env", env, "--tag", "v1"]
                 _copilot(argv, target, {**variables, "HOME": home})
-            argv = ["job", "package", "--name", MIGRATION, "--env", env, "--tag", "v1"]
-            _copilot(argv, target, {**variables, "HOME": home})
+            for name in sizes.jobs:
+                argv = ["job", "package", "--name", name, "--env", env, "--tag", "v1"]
+                _copilot(argv, target, {**variables, "HOME": home})
 
 
 def _copilot(argv: list[str], target: Path, environment: dict[str, str]) -> None:
@@ -140,7 +141,8 @@ def _register(sizes: Sizes) -> None:
     for name, service in sizes.services.items():
         kind = "Load Balanced Web Service" if service.port else "Backend Service"
         _put(f"{app}/components/{name}", {"app": app, "name": name, "type": kind})
-    _put(f"{app}/components/{MIGRATION}", {"app": app, "name": MIGRATION, "type": "Scheduled Job"})
+    for name in sizes.jobs:
+        _put(f"{app}/components/{name}", {"app": app, "name": name, "type": "Scheduled Job"})
     _register_resources(sizes)
 
 
@@ -151,7 +153,7 @@ def _register_resources(sizes: Sizes) -> None:
         f"ECRRepo{name.replace('-', 'DASH')}": {
             "Value": f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{app}/{name}"
         }
-        for name in (*sizes.services, MIGRATION)
+        for name in (*sizes.services, *sizes.jobs)
     }
     template = {
         "Metadata": {"TemplateVersion": _TEMPLATE_VERSION, "Version": 1},

@@ -18,6 +18,7 @@ class ServiceFacts:
     memory: str = ""
     disk: str = ""
     read_only: bool = False
+    sidecar: dict[str, str] = field(default_factory=dict)
     health_check: str = ""
     variables: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
@@ -123,7 +124,7 @@ class Template:
         return {self.text(each["Export"]["Name"]) for each in outputs if "Export" in each}
 
     def actions(self, role: str | None = None) -> set[str]:
-        """Return the actions on S3 that policies allow, of one role if it is given."""
+        """Return the actions on media and metrics that policies allow, of one role if given."""
         found: set[str] = set()
         for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
             for _, policy in self.resources(kind):
@@ -131,17 +132,18 @@ class Template:
                     for statement in policy["PolicyDocument"]["Statement"]:
                         actions = statement["Action"]
                         found |= {actions} if isinstance(actions, str) else set(actions)
-        return {each for each in found if each.startswith("s3:")}
+        return {each for each in found if each.startswith(("s3:", "aps:"))}
 
     def services(self) -> Iterator[tuple[str, ServiceFacts, str]]:
         """Yield name, facts, and logical id of the role of each task definition."""
         for _, task in self.resources("AWS::ECS::TaskDefinition"):
-            container = task["ContainerDefinitions"][0]
+            container, *sidecars = task["ContainerDefinitions"]
             facts = ServiceFacts(
                 cpu=self.text(task["Cpu"]),
                 memory=self.text(task["Memory"]),
                 disk=self.text(task.get("EphemeralStorage", {}).get("SizeInGiB", "")),
                 read_only=self.text(container.get("ReadonlyRootFilesystem")).lower() == "true",
+                sidecar={key: value for each in sidecars for key, value in self._sidecar(each)},
                 health_check=" ".join(container.get("HealthCheck", {}).get("Command", [])),
                 variables={
                     each["Name"]: self.text(each["Value"]) for each in container["Environment"]
@@ -157,6 +159,19 @@ class Template:
                 facts,
                 task["TaskRoleArn"]["Fn::GetAtt"][0],
             )
+
+    def _sidecar(self, container: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield what a container beside the service is: image, command, mounts, variables."""
+        yield "name", self.text(container["Name"])
+        yield "image", self.text(container["Image"])
+        yield "command", " ".join(container.get("EntryPoint", ()))
+        yield "essential", self.text(container.get("Essential")).lower()
+        yield "read only", self.text(container.get("ReadonlyRootFilesystem")).lower()
+        for each in container.get("MountPoints", ()):
+            yield self.text(each["ContainerPath"]), self.text(each["SourceVolume"])
+        for each in container["Environment"]:
+            if not each["Name"].startswith("COPILOT_"):
+                yield each["Name"], self.text(each["Value"])
 
     def scaling(self) -> Iterator[tuple[str, tuple[str, str], set[str]]]:
         """Yield the id of the resource that is scaled, its limits, and the metrics' targets."""
@@ -223,6 +238,12 @@ def of_copilot(
                 key: given.get(key, value)
                 for key, value in facts.variables.items()
                 if not key.startswith("COPILOT_") and key != "STORES_POLICY_ARN"
+            }
+            # Copilot gives the outputs of an addon to every container.
+            facts.sidecar = {
+                key: value
+                for key, value in facts.sidecar.items()
+                if key not in given and key != "STORES_POLICY_ARN"
             }
             facts.actions = addon.actions()
             services[name] = facts

@@ -10,7 +10,6 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 FILE: Final = Path(__file__).with_name("sizes.yaml")
-MIGRATION: Final = "migrate"
 SHUTDOWN: Final = 90
 """Seconds that a worker's tasks have to finish on a stop, before others repeat them."""
 BACKLOG_INTERVAL: Final = 30
@@ -76,6 +75,26 @@ class Service(Size):
         return "worker" if self.queue else "api"
 
 
+class Job(Size):
+    """A task that runs a command once.
+
+    Attributes:
+        secrets: groups of secrets that it is given.
+        uses_servers: True if it has the variables and rights of a service.
+    """
+
+    command: Sequence[str]
+    secrets: Sequence[str]
+    uses_servers: bool = False
+
+
+class Metrics(Section):
+    """The Prometheus beside each service, and what its task may do with the workspace."""
+
+    image: str
+    actions: Sequence[str]
+
+
 class Sizes(Section):
     """The whole file."""
 
@@ -91,7 +110,8 @@ class Sizes(Section):
     bucket_actions: Sequence[str]
     webhooks: Webhooks
     services: Mapping[str, Service]
-    migration: Size
+    metrics: Metrics
+    jobs: Mapping[str, Job]
 
     @classmethod
     def read(cls) -> Sizes:
@@ -103,10 +123,12 @@ class Sizes(Section):
         return cls.model_validate(yaml.safe_load(FILE.read_text("utf-8")))
 
     def literal_variables(self, env: str, name: str) -> dict[str, str]:
-        """Return the variables of a service, or of the migration, that need no import."""
+        """Return the variables of a service or job that need no import."""
         found = {key: value.format(env=env) for key, value in self.variables.items()}
-        if name == MIGRATION:
-            return {"HIGHLIGHTS_ENVIRONMENT": found["HIGHLIGHTS_ENVIRONMENT"]}
+        if name in self.jobs:
+            found = {"HIGHLIGHTS_ENVIRONMENT": found["HIGHLIGHTS_ENVIRONMENT"]}
+            used = self.jobs[name].uses_servers
+            return {**found, **(self.environments[env].variables if used else {})}
         service = self.services[name]
         found |= self.environments[env].variables
         if service.queue is not None:
@@ -118,16 +140,20 @@ class Sizes(Section):
         return {**found, **service.variables}
 
     def secret_names(self, env: str, name: str) -> list[str]:
-        """Return the secrets of a service, or of the migration."""
-        if name == MIGRATION:
-            return list(self.secrets.migrate)
-        service, secrets = self.services[name], self.secrets
-        return [
-            *secrets.service,
-            *(secrets.worker if service.queue else secrets.api),
-            *(secrets.broker if service.broker else ()),
-            *(secrets.cloud if self.environments[env].temporal == "cloud" else ()),
-        ]
+        """Return the secrets of a service or job."""
+        cloud = ["cloud"] if self.environments[env].temporal == "cloud" else []
+        if name in self.jobs:
+            job = self.jobs[name]
+            groups = [*job.secrets, *(cloud if job.uses_servers else ())]
+        else:
+            service = self.services[name]
+            groups = ["service", "worker" if service.queue else "api"]
+            groups += [*(["broker"] if service.broker else ()), *cloud]
+        return [secret for group in groups for secret in getattr(self.secrets, group)]
+
+    def uses_servers(self, name: str) -> bool:
+        """Return True if a service or job has the imported variables and the rights on media."""
+        return name in self.services or self.jobs[name].uses_servers
 
     def secret_parameter(self, env: str, name: str) -> str:
         """Return the name of a secret's parameter in SSM."""

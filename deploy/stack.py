@@ -22,8 +22,9 @@ from aws_cdk import aws_ssm as ssm
 from aws_cdk import aws_wafv2 as waf
 from constructs import Construct
 
+from deploy import metrics
 from deploy.firewall import web_acl
-from deploy.sizes import HEALTH_PORT, MIGRATION, SMALLEST_DISK, Service, Size, Sizes
+from deploy.sizes import HEALTH_PORT, SMALLEST_DISK, Service, Size, Sizes
 
 _HOME: Final = "/var/lib/highlights"
 _SCRATCH: Final = "/tmp"  # noqa: S108 - of a container
@@ -68,8 +69,12 @@ class HighlightsStack(cdk.Stack):
             running = self._service(name, service)
             if service.port is not None:
                 self._balance(running, service.port, certificate.value_as_string)
-        task = self._task(MIGRATION, sizes.migration, "api", command=["highlights", "migrate"])
-        cdk.CfnOutput(self, "MigrationTask", value=task.task_definition_arn)
+        for name, job in sizes.jobs.items():
+            task = self._task(name, job, "api", command=list(job.command))
+            if job.uses_servers:
+                self._allow_media(task)
+            cdk.CfnOutput(self, f"{name.capitalize()}Task", value=task.task_definition_arn)
+        cdk.CfnOutput(self, "ServicesGroup", value=self._group.security_group_id)
         cdk.CfnOutput(self, "ClusterName", value=self._cluster.cluster_name)
         self._export("ApiEndpoint", sizes.api_endpoint(env))
 
@@ -111,7 +116,7 @@ class HighlightsStack(cdk.Stack):
             volumes=[ecs.Volume(name="home"), ecs.Volume(name="scratch")],
         )
         variables = sizes.literal_variables(env, name)
-        if name != MIGRATION:
+        if sizes.uses_servers(name):
             variables |= {
                 key: re.sub(r"\{(\w+)\}", lambda found: self._imported(found[1]), text)
                 for key, text in sizes.imported_variables.items()
@@ -142,7 +147,47 @@ class HighlightsStack(cdk.Stack):
             container.add_mount_points(
                 ecs.MountPoint(source_volume=volume, container_path=path, read_only=False)
             )
+        if service is not None:
+            self._collect(name, service, task)
         return task
+
+    def _collect(self, name: str, service: Service, task: ecs.FargateTaskDefinition) -> None:
+        sidecar = task.add_container(
+            metrics.NAME,
+            container_name=metrics.NAME,
+            image=ecs.ContainerImage.from_registry(self._sizes.metrics.image),
+            essential=False,
+            entry_point=metrics.entry_point(self._sizes, service),
+            environment={
+                metrics.WRITE_URL: self._imported("PrometheusWriteUrl"),
+            },
+            readonly_root_filesystem=True,
+            logging=ecs.LogDriver.aws_logs(
+                stream_prefix=metrics.NAME,
+                log_group=logs.LogGroup(
+                    self, f"{name}-{metrics.NAME}-logs", retention=logs.RetentionDays.ONE_MONTH
+                ),
+            ),
+        )
+        sidecar.add_mount_points(
+            ecs.MountPoint(source_volume="scratch", container_path=metrics.SCRATCH, read_only=False)
+        )
+        task.add_to_task_role_policy(
+            iam.PolicyStatement(
+                actions=list(self._sizes.metrics.actions),
+                resources=[self._imported("PrometheusWorkspaceArn")],
+            )
+        )
+
+    def _allow_media(self, task: ecs.FargateTaskDefinition) -> None:
+        bucket = f"arn:{self.partition}:s3:::{self._imported('MediaBucket')}"
+        for actions, resource in (
+            (self._sizes.bucket_actions, bucket),
+            (self._sizes.object_actions, f"{bucket}/*"),
+        ):
+            task.add_to_task_role_policy(
+                iam.PolicyStatement(actions=list(actions), resources=[resource])
+            )
 
     def _secret(self, service: str, name: str) -> ecs.Secret:
         parameter = ssm.StringParameter.from_secure_string_parameter_attributes(
@@ -165,14 +210,7 @@ class HighlightsStack(cdk.Stack):
 
     def _service(self, name: str, service: Service) -> ecs.FargateService:
         task = self._task(name, service, service.image)
-        bucket = f"arn:{self.partition}:s3:::{self._imported('MediaBucket')}"
-        for actions, resource in (
-            (self._sizes.bucket_actions, bucket),
-            (self._sizes.object_actions, f"{bucket}/*"),
-        ):
-            task.add_to_task_role_policy(
-                iam.PolicyStatement(actions=list(actions), resources=[resource])
-            )
+        self._allow_media(task)
         low, high = service.count[self._env]
         running = ecs.FargateService(
             self,

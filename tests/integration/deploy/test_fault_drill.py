@@ -17,13 +17,14 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from app.dev import temporal as temporal_binary
 from app.dev.postgres import PostgresServer
-from app.dev.supervisor import free_ports
+from app.dev.supervisor import accepts, free_ports
 from app.dev.temporal import TemporalServer
 from demo.origin import LiveOrigin, OriginOptions
 from infra.child_process import ChildProcess
@@ -237,7 +238,7 @@ async def installation(home: Path, broker: Broker, tmp_path: Path) -> AsyncItera
                 timeout=30,
             )
         )
-        stack.callback(broker.start)  # for the tests after this one; it may run already
+        stack.callback(leave_running, broker)
         yield Installation(
             prometheus,
             settings,
@@ -250,6 +251,12 @@ async def installation(home: Path, broker: Broker, tmp_path: Path) -> AsyncItera
                 "temporal": temporal,
             },
         )
+
+
+def leave_running(broker: Broker) -> None:
+    """Start the broker, which other tests use too, if a failed drill has left it stopped."""
+    if not accepts(urlsplit(broker.url).port or 0):
+        broker.start()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -63,11 +62,14 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def run(built: Path, home: Path, stage: Stage, *argv: str) -> subprocess.CompletedProcess[str]:
-    environment: Mapping[str, str] = {
+    environment: dict[str, str] = {
         **stage.env,
         "PATH": f"{built}/bin:/usr/bin:/bin",
         "HIGHLIGHTS_HOME": str(home),
+        # The image has bytecode. Here the first command writes what it loads, for those after it.
+        "PYTHONPYCACHEPREFIX": str(built / "bytecode"),
     }
+    del environment["PYTHONDONTWRITEBYTECODE"]
     return subprocess.run(
         argv, cwd=home, env=environment, capture_output=True, text=True, timeout=120, check=False
     )

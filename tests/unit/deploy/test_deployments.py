@@ -13,7 +13,7 @@ import yaml
 from deploy import copilot
 from deploy.facts import Facts, ServiceFacts, Template
 from deploy.firewall import web_acl
-from deploy.sizes import MIGRATION, Sizes
+from deploy.sizes import Sizes
 from domain import task_queues
 from infra.settings import Settings
 from infra.temporal.backlog import BACKLOG_METRIC, METRIC_NAMESPACE
@@ -21,7 +21,7 @@ from infra.temporal.backlog import BACKLOG_METRIC, METRIC_NAMESPACE
 ROOT = Path(__file__).parents[3]
 SIZES = Sizes.read()
 ENVIRONMENTS = sorted(SIZES.environments)
-SERVICES = sorted([*SIZES.services, MIGRATION])
+SERVICES = sorted([*SIZES.services, *SIZES.jobs])
 FILES = copilot.files(SIZES)
 GUIDE = (ROOT / "docs" / "deploy.md").read_text("utf-8")
 KNOWN = {name for names in Settings.variables().values() for name in names}
@@ -74,9 +74,9 @@ def test_only_one_service_has_the_rights_of_each_secret_that_few_need() -> None:
         for secret in ("AMQP_URL", "DATABASE_OWNER_URL", "REDIS_URL")
     }
     assert users == {
-        "AMQP_URL": ["worker-io"],
+        "AMQP_URL": ["doctor", "worker-io"],
         "DATABASE_OWNER_URL": ["migrate"],
-        "REDIS_URL": ["api"],
+        "REDIS_URL": ["api", "doctor"],
     }
 
 
