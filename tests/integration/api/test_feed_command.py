@@ -44,7 +44,7 @@ async def send(account: Account, source: FeedSource) -> FeedSummary:
 
 
 async def stored(account: Account, stream: UUID) -> list[dict[str, Any]]:
-    answer = await account.http.get(f"/v1/streams/{stream}/events", params={"limit": 100})
+    answer = await account.http.get(f"/v1/streams/{stream}/feed-events", params={"limit": 100})
     assert answer.status_code == 200, answer.text
     found: list[dict[str, Any]] = answer.json()["data"]
     return found
