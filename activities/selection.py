@@ -29,6 +29,7 @@ from infra.db.engine import Database
 from infra.db.repositories import highlights
 from infra.db.repositories.feed import feed_events
 from infra.db.repositories.profiles import Tastes
+from infra.profiles.phrasebooks import shipped_phrasebooks
 from infra.profiles.store import ProfileStore
 from infra.telemetry.metrics import HIGHLIGHTS, MOMENT_TO_PLAYABLE, seconds_since
 from infra.telemetry.traces import start_moment
@@ -89,7 +90,7 @@ class SelectionActivities(Selection):
                     tenant_id=request.tenant_id,
                     stream_id=request.stream_id,
                     profile=pinned.profile,
-                    candidates=candidates,
+                    candidates=[_described(each, pinned.profile) for each in candidates],
                     decisions=[decision.until(media_end) for decision in result.decisions],
                 )
                 await feed_events.attach(
@@ -108,6 +109,13 @@ class SelectionActivities(Selection):
             return Taste()
         async with self._database.session(request.tenant_id) as session:
             return await Tastes(session).in_force(request.tenant_id, request.profile_id)
+
+
+def _described(candidate: HighlightCandidate, profile: GameProfile) -> HighlightCandidate:
+    """Return a candidate with its titles in all languages, and what is objectionable in them."""
+    phrasebooks = shipped_phrasebooks()
+    titles = phrasebooks.titles(candidate, profile)
+    return candidate.replace(titles=titles, moderation=phrasebooks.moderate(candidate, titles))
 
 
 def _fed(

@@ -222,6 +222,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
         client=container.hls,
         pool=container.probes,
         ffmpeg=find_ffmpeg(settings.ffmpeg_path),
+        retention=container.services.retention,
     )
     analysis = container.analyzer
     follow = FollowActivities(

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field, create_model
+from starlette.requests import Request
 from starlette.staticfiles import StaticFiles
 
 from api.errors.problems import InvalidRequestProblem, NotAcceptableProblem, RateLimitedProblem
@@ -120,26 +121,25 @@ def add_documentation(app: FastAPI) -> None:
     The files of Swagger UI come from the package `fastapi-offline`.
     """
     directory = Path(str(resources.files("fastapi_offline"))) / "static"
-
-    async def page() -> HTMLResponse:
-        html = get_swagger_ui_html(
-            openapi_url="/openapi.json",
-            title=app.title,
-            swagger_js_url=f"{_ASSETS}/swagger-ui-bundle.js",
-            swagger_css_url=f"{_ASSETS}/swagger-ui.css",
-            swagger_favicon_url=f"{_ASSETS}/favicon.png",
-        )
-        html.headers["Content-Security-Policy"] = _POLICY
-        return html
-
-    async def errors() -> HTMLResponse:
-        return HTMLResponse(
-            reference_page(), headers={"Content-Security-Policy": _REFERENCE_POLICY}
-        )
-
-    app.add_api_route("/docs", page, include_in_schema=False)
-    app.add_api_route("/errors", errors, include_in_schema=False)
+    app.add_api_route("/docs", _documentation_page, include_in_schema=False)
+    app.add_api_route("/errors", _error_reference, include_in_schema=False)
     app.mount(_ASSETS, StaticFiles(directory=directory), name="documentation-assets")
+
+
+async def _documentation_page(request: Request) -> HTMLResponse:
+    html = get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title=request.app.title,
+        swagger_js_url=f"{_ASSETS}/swagger-ui-bundle.js",
+        swagger_css_url=f"{_ASSETS}/swagger-ui.css",
+        swagger_favicon_url=f"{_ASSETS}/favicon.png",
+    )
+    html.headers["Content-Security-Policy"] = _POLICY
+    return html
+
+
+async def _error_reference() -> HTMLResponse:
+    return HTMLResponse(reference_page(), headers={"Content-Security-Policy": _REFERENCE_POLICY})
 
 
 @dataclass(frozen=True)

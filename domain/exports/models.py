@@ -20,6 +20,7 @@ from pydantic import (
 from domain.exports.presets import PRESETS, Preset, PresetName
 from domain.exports.reels import ReelPart
 from domain.model import Model
+from domain.text import LanguageTag
 
 MOST_RENDITIONS: Final = 50
 """Of one export."""
@@ -236,6 +237,7 @@ class LowerThird(Model):
 
     Attributes:
         title: in any script.
+        language: of title and tags that are left open, one of the stream's `languages`.
         score: such as `2-1`.
         tags: shown after the score.
         start: seconds after the beginning.
@@ -243,6 +245,7 @@ class LowerThird(Model):
     """
 
     title: TextLine | None = None
+    language: LanguageTag | None = None
     score: (
         Annotated[str, Field(min_length=1, max_length=20), AfterValidator(_check_line)] | None
     ) = None

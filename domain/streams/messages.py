@@ -29,11 +29,24 @@ from domain.ingest.messages import (
 )
 from domain.media.segments import Gap, SegmentRef, VariantPolicy, Window
 from domain.model import Model
+from domain.profiles.criteria import CriteriaText
 from domain.streams.status import StreamEnd, StreamProblem, StreamProgress
-from domain.text import Language, Name, Title, Url
+from domain.text import Language, LanguageTagList, Name, Title, Url
 
 LONG_PLAYLIST: Final = 30.0
 """Seconds of media in a playlist from which a worker's death may be noticed later."""
+
+
+LANGUAGES_DESCRIPTION: Final = (
+    "Languages (BCP 47) of the highlights' titles and tags, at most 8. By default those of the "
+    "game profile, where you can set them for all streams. A language that the service cannot "
+    "write gets English titles, and says so."
+)
+
+CRITERIA_DESCRIPTION: Final = (
+    "Which moments to show, in a sentence: kinds and tags of the game profile, after `no` or "
+    "`without` those not to show. The stream's `criteria` tell what was understood."
+)
 
 
 class AnalyzeOptions(BaseModel):
@@ -79,6 +92,12 @@ class StreamRequest(BaseModel):
     language: Language | None = Field(
         default=None,
         description="Language of titles, tags and commentary, so that search finds all word forms.",
+    )
+    languages: LanguageTagList | None = Field(
+        default=None, description=LANGUAGES_DESCRIPTION, examples=[["en", "pt-BR", "ja"]]
+    )
+    criteria: CriteriaText | None = Field(
+        default=None, description=CRITERIA_DESCRIPTION, examples=["goals and cards, no replays"]
     )
     external_id: Name | None = Field(default=None, description="Your id of the stream.")
     options: AnalyzeOptions = AnalyzeOptions()

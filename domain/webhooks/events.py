@@ -18,6 +18,8 @@ from uuid import UUID
 from domain.analysis.screen import MatchState
 from domain.clips.models import ClipStatus
 from domain.exports.models import ExportStatus, RenditionFormat
+from domain.highlights.candidate import LocalizedTitle
+from domain.highlights.moderation import Moderation
 from domain.highlights.selection import HIDDEN, DecisionStatus, Tier
 from domain.ids import event_id
 from domain.model import Model
@@ -92,8 +94,9 @@ class HighlightPayload(Model):
     """A highlight, in `highlight.*`; positions in seconds of the stream's media time.
 
     `score` is the combined one and `dimensions` those it is made of, from 0 to 1. `state` is the
-    state of the match as read on the screen. `hls_url` plays the moment at once, from whole
-    segments, until `clip.ready` brings the exact file; it is signed when the event is sent.
+    state of the match as read on the screen. `titles` are those in the stream's languages, and
+    `moderation` is what a tenant may not want to publish. `hls_url` plays the moment at once, from
+    whole segments, until `clip.ready` brings the exact file; it is signed when the event is sent.
     """
 
     highlight_id: UUID
@@ -107,6 +110,8 @@ class HighlightPayload(Model):
     title: str
     description: str
     tags: tuple[str, ...]
+    titles: tuple[LocalizedTitle, ...] = ()
+    moderation: Moderation | None = None
     start: float
     peak: float
     end: float
@@ -145,6 +150,8 @@ class ClipPayload(Model):
     title: str
     score: float | None
     tags: tuple[str, ...]
+    titles: tuple[LocalizedTitle, ...] = ()
+    moderation: Moderation | None = None
     peak: float | None
     start: float
     duration: float

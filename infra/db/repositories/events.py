@@ -17,7 +17,9 @@ from domain.analysis.screen import MatchState
 from domain.clips.models import ClipStatus
 from domain.exports.batches import BatchCounts
 from domain.exports.models import ExportSpec, ExportStatus, RenderedRendition
+from domain.highlights.candidate import LocalizedTitle
 from domain.highlights.explanation import headline
+from domain.highlights.moderation import Moderation
 from domain.highlights.selection import DecisionStatus, Tier
 from domain.score import DIMENSIONS
 from domain.streams.status import EndReason, StreamStatus
@@ -342,6 +344,8 @@ def _highlight_payload(row: Highlight) -> HighlightPayload:
         title=_title(row),
         description=row.description,
         tags=tuple(row.tags),
+        titles=_titles(row),
+        moderation=_moderation(row),
         start=row.start,
         peak=row.peak,
         end=row.end,
@@ -358,6 +362,14 @@ def _title(row: Highlight) -> str:
     return headline(row.title, game=row.game, tags=row.tags, peak=row.peak)
 
 
+def _titles(row: Highlight) -> tuple[LocalizedTitle, ...]:
+    return tuple(LocalizedTitle.model_validate(each) for each in row.titles)
+
+
+def _moderation(row: Highlight) -> Moderation | None:
+    return None if row.moderation is None else Moderation.model_validate(row.moderation)
+
+
 def _clip_payload(row: Clip, about: Highlight | None) -> ClipPayload:
     is_ready = row.status == ClipStatus.READY
     return ClipPayload(
@@ -368,6 +380,8 @@ def _clip_payload(row: Clip, about: Highlight | None) -> ClipPayload:
         title=row.title if about is None else _title(about),
         score=None if about is None else about.score,
         tags=() if about is None else tuple(about.tags),
+        titles=() if about is None else _titles(about),
+        moderation=None if about is None else _moderation(about),
         peak=None if about is None else about.peak,
         start=row.start,
         duration=row.duration,

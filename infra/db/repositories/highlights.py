@@ -31,8 +31,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningInsert
 
 from domain.analysis.screen import MatchState
-from domain.highlights.candidate import Evidence, HighlightCandidate
+from domain.highlights.candidate import Evidence, HighlightCandidate, LocalizedTitle
 from domain.highlights.feedback import FeedbackVerdict, HighlightCorrection
+from domain.highlights.moderation import Moderation
 from domain.highlights.selection import Decision, DecisionStatus, Reason, Tier
 from domain.ids import feedback_id
 from domain.profiles.model import GameProfile
@@ -91,6 +92,8 @@ class HighlightRow(NamedTuple):
     reasons: list[dict[str, Any]]
     evidence: list[dict[str, Any]]
     match_state: dict[str, Any] | None
+    titles: list[dict[str, Any]]
+    moderation: dict[str, Any] | None
     created_at: datetime
     updated_at: datetime
     revision: int
@@ -437,6 +440,10 @@ def candidate_values(candidate: HighlightCandidate) -> dict[str, Any]:
         "evidence": [evidence.model_dump(mode="json") for evidence in candidate.evidence],
         "corrections": list(candidate.corrections),
         "match_state": None if candidate.state is None else candidate.state.model_dump(mode="json"),
+        "titles": [each.model_dump(mode="json") for each in candidate.titles],
+        "moderation": None
+        if candidate.moderation is None
+        else candidate.moderation.model_dump(mode="json"),
     }
 
 
@@ -473,7 +480,24 @@ def candidate_of(row: Highlight) -> HighlightCandidate:
         corrections=tuple(row.corrections),
         peak_wall_clock=row.peak_wall_clock,
         state=None if row.match_state is None else MatchState.model_validate(row.match_state),
+        titles=titles_of(row),
+        moderation=moderation_of(row),
     )
+
+
+def titles_of(row: Highlight | HighlightRow) -> tuple[LocalizedTitle, ...]:
+    """Return the titles of a highlight, in the order in which the stream names the languages."""
+    return tuple(LocalizedTitle.model_validate(each) for each in row.titles)
+
+
+def title_in(row: Highlight, language: str | None) -> LocalizedTitle | None:
+    """Return the title for a language that was requested; None if the highlight has none."""
+    return next((each for each in titles_of(row) if each.requested == language), None)
+
+
+def moderation_of(row: Highlight | HighlightRow) -> Moderation | None:
+    """Return what was found objectionable; None for highlights of older releases."""
+    return None if row.moderation is None else Moderation.model_validate(row.moderation)
 
 
 def decision_of(row: Highlight) -> Decision:
