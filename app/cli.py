@@ -509,6 +509,12 @@ def process(
     *,
     game: Annotated[str | None, typer.Option(help="Game, sport or league.")] = None,
     title: Annotated[str | None, typer.Option(help="For people.")] = None,
+    language: Annotated[
+        list[str] | None, typer.Option(help="Language of titles and tags (BCP 47); repeatable.")
+    ] = None,
+    criteria: Annotated[
+        str | None, typer.Option(help='What to show: "goals and cards, no replays".')
+    ] = None,
     url: Annotated[
         str | None,
         typer.Option(envvar="HIGHLIGHTS_URL", help="API; else that of the running `dev`."),
@@ -524,7 +530,13 @@ def process(
     access = recordings.api_access(read_settings(), url=url, key=key)
     done = asyncio.run(
         recordings.process(
-            recordings.Recording(source=recording, game=game, title=title),
+            recordings.Recording(
+                source=recording,
+                game=game,
+                title=title,
+                languages=tuple(language or ()),
+                criteria=criteria,
+            ),
             access,
             console=Console(stderr=as_json),
             as_json=as_json,

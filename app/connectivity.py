@@ -15,11 +15,9 @@ from uuid import uuid4
 import aio_pika
 import httpx
 from aio_pika.exceptions import AMQPError
-from asyncpg.exceptions import ClientConfigurationError
 from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
@@ -35,7 +33,7 @@ from infra.amqp.relay import EXCHANGE
 from infra.db.engine import database_address
 from infra.db.inspection import DatabaseAccess, inspect_access
 from infra.db.migration import compare_schema, newest_revision, summary
-from infra.db.tls import VERIFYING, tls_problem
+from infra.db.tls import InvalidTlsError, tls_problem
 from infra.errors import SetupError
 from infra.settings import Settings
 from infra.storage.s3 import S3Bucket, S3Connection, S3Error, S3Location
@@ -121,7 +119,7 @@ async def _database(settings: Settings, clocks: ClockOffsets) -> list[Finding]:
         schema = await compare_schema(url)
     except SetupError as error:
         return [Finding("Database", "missing", where, advice=str(error))]
-    except (OSError, SQLAlchemyError, ClientConfigurationError) as error:
+    except (OSError, SQLAlchemyError, InvalidTlsError) as error:
         problem = tls_problem(error)
         advice = (
             f"{_innermost(error)}: check DATABASE_URL, the server and its firewall"
@@ -132,7 +130,7 @@ async def _database(settings: Settings, clocks: ClockOffsets) -> list[Finding]:
         return [Finding(name, "missing", where, advice=advice)]
     clocks.seconds["database"] = access.clock_offset
     return [
-        _encryption(access, url, where),
+        _encryption(access, where),
         _role(access),
         Finding(
             "Database: row security",
@@ -152,10 +150,10 @@ async def _database(settings: Settings, clocks: ClockOffsets) -> list[Finding]:
     ]
 
 
-def _encryption(access: DatabaseAccess, url: str, where: str) -> Finding:
+def _encryption(access: DatabaseAccess, where: str) -> Finding:
     place = where.rpartition("/")[0]
     host = place.rpartition(":")[0] or place
-    if access.is_encrypted and make_url(url).query.get("sslmode") in VERIFYING:
+    if access.is_verified:
         return Finding("Database: TLS", "ok", where, "the certificate is verified")
     if access.is_encrypted:
         advice = "any server would be accepted: add ?sslmode=verify-full&sslrootcert=FILE"

@@ -41,6 +41,17 @@ _LONGEST_DELAY: Final = 30.0
 class TenantFeed(BaseModel):
     """Reader of events as the API takes them; it needs no memory."""
 
+    @classmethod
+    def of(cls, match: str | None) -> TenantFeed:
+        """Return a reader.
+
+        Raises:
+            SetupError: a match was chosen, which such events do not name.
+        """
+        if match is not None:
+            raise SetupError("Events of this format name no match.", remedy="Leave out --match.")
+        return cls()
+
     def read(self, message: bytes) -> FeedReading:
         """Return the event of a message."""
         try:
@@ -69,6 +80,7 @@ class FeedPosition(BaseModel):
 
     stream_id: UUID
     format: FeedFormat
+    match: str | None = None
     messages: int = 0
     adapter: dict[str, Any] | None = None
 
@@ -326,7 +338,7 @@ def _reason(answer: httpx.Response) -> str:
 
 
 def _stored_position(source: FeedSource) -> FeedPosition:
-    fresh = FeedPosition(stream_id=source.stream_id, format=source.format)
+    fresh = FeedPosition(stream_id=source.stream_id, format=source.format, match=source.match)
     if source.state is None or not source.state.exists():
         return fresh
     try:
@@ -336,20 +348,22 @@ def _stored_position(source: FeedSource) -> FeedPosition:
             f"The state file {source.state} cannot be read.",
             remedy="Name another one, or delete it to send the feed from its beginning.",
         ) from error
-    if (stored.stream_id, stored.format) != (source.stream_id, source.format):
+    if (stored.stream_id, stored.format, stored.match) != (
+        *(source.stream_id, source.format, source.match),
+    ):
         raise SetupError(
-            f"The state file {source.state} belongs to stream {stored.stream_id} and the format "
-            f"{stored.format}.",
-            remedy="Use a state file of its own for each stream and feed.",
+            f"The state file {source.state} belongs to stream {stored.stream_id}, the format "
+            f"{stored.format} and the match {stored.match or 'that comes first'}.",
+            remedy="Use a separate state file for each stream and feed.",
         )
     return stored
 
 
 def _adapter(source: FeedSource, position: FeedPosition) -> Adapter:
     kind = _ADAPTERS[source.format]
-    if position.adapter is not None:
-        return kind.model_validate(position.adapter)
-    return TenantFeed() if kind is TenantFeed else kind.of(source.match)  # type: ignore[union-attr]
+    if position.adapter is None:
+        return kind.of(source.match)
+    return kind.model_validate(position.adapter)
 
 
 def _store(file: Path, position: FeedPosition) -> None:
@@ -424,7 +438,7 @@ async def _read_lines(
         if len(line) >= _LONGEST_LINE:
             raise SetupError(
                 f"{source.name}, line {number}: it is longer than {_LONGEST_LINE >> 20} MiB.",
-                remedy="Write each message on a line of its own.",
+                remedy="Write each message on a separate line.",
             )
         if number > begin and line.strip():
             await waiting.put(FeedMessage(number=number, body=line.strip()))

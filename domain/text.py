@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 REPLACEMENT: Final = "\ufffd"
@@ -84,8 +89,15 @@ MOST_LANGUAGES: Final = 8
 """Languages in which a highlight has titles, at most."""
 
 
+_LANGUAGE_TAG: Final = r"^[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?$"
+
+
 def _canonical_tag(tag: str) -> str:
     """Return a language tag in its usual case: `pt-BR`, `zh-Hant-TW` (RFC 5646, 2.1.1)."""
+    if re.fullmatch(_LANGUAGE_TAG, tag) is None:
+        raise PydanticCustomError(
+            "language_tag", "must be a language tag (BCP 47), such as `en`, `pt-BR` or `zh-Hant`"
+        )
     language, *subtags = tag.split("-")
     cased = (each.title() if len(each) == len("Hant") else each.upper() for each in subtags)
     return "-".join((language.lower(), *cased))
@@ -93,32 +105,26 @@ def _canonical_tag(tag: str) -> str:
 
 LanguageTag = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?$"),
     AfterValidator(_canonical_tag),
+    WithJsonSchema({"type": "string", "pattern": _LANGUAGE_TAG}),
 ]
 """A language by BCP 47: language, and script and region where they matter."""
 
 
-_Tags = TypeVar("_Tags", bound=Sequence[str])
+def _distinct_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(tags))
 
 
-def _distinct_tags(tags: _Tags) -> _Tags:
-    for number, tag in enumerate(tags):
-        if tag in tags[:number]:
-            raise PydanticCustomError(
-                "language_repeated", "`{tag}` is given twice: remove one", {"tag": tag}
-            )
-    return tags
+def as_tuple(value: object) -> object:
+    """Return a list as a tuple: strict validation of a request takes no list for one."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 LanguageTags = Annotated[
-    tuple[LanguageTag, ...], Field(max_length=MOST_LANGUAGES), AfterValidator(_distinct_tags)
-]
-
-
-# Requests are validated strictly, for which the list of a JSON body is no tuple.
-LanguageTagList = Annotated[
-    list[LanguageTag], Field(max_length=MOST_LANGUAGES), AfterValidator(_distinct_tags)
+    tuple[LanguageTag, ...],
+    Field(max_length=MOST_LANGUAGES),
+    BeforeValidator(as_tuple),
+    AfterValidator(_distinct_tags),
 ]
 
 

@@ -38,7 +38,7 @@ from domain.text import (
     MOST_LANGUAGES,
     Language,
     LanguageTag,
-    LanguageTagList,
+    LanguageTags,
     Name,
     Title,
     Url,
@@ -67,7 +67,7 @@ class RecordingOptions(BaseModel):
     language: Language | None = Field(
         default=None, description="Language of titles, tags and commentary, for search."
     )
-    languages: LanguageTagList | None = Field(default=None, description=LANGUAGES_DESCRIPTION)
+    languages: LanguageTags | None = Field(default=None, description=LANGUAGES_DESCRIPTION)
     criteria: CriteriaText | None = Field(default=None, description=CRITERIA_DESCRIPTION)
     external_id: Name | None = Field(default=None, description="Your id of the recording.")
 
@@ -197,8 +197,7 @@ async def upload_recording(
         game=game,
         title=title,
         language=language,
-        # The same language twice is one: a query has no place to say that it is wrong.
-        languages=None if languages is None else list(dict.fromkeys(languages)),
+        languages=None if languages is None else tuple(languages),
         criteria=criteria,
         external_id=external_id,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -87,7 +87,7 @@ class NewStream:
     game: str | None = None
     title: str = ""
     language: Language | None = None
-    languages: Sequence[str] | None = None
+    languages: tuple[str, ...] | None = None
     criteria: str | None = None
     external_id: str | None = None
     options: dict[str, Any] = field(default_factory=dict)

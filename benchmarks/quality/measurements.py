@@ -21,7 +21,9 @@ import benchmarks.quality.tools
 import demo.origin.packager
 import domain.analysis.screen
 import domain.analysis.signals
+import infra.media.screen.detection
 import infra.media.screen.lines
+import infra.media.screen.models
 import infra.media.screen.reader
 import infra.media.screen.recognition
 import infra.media.screen.regions
@@ -45,7 +47,9 @@ _MEASURING: Final = (
 )
 _READING: Final = (
     domain.analysis.screen,
+    infra.media.screen.detection,
     infra.media.screen.lines,
+    infra.media.screen.models,
     infra.media.screen.reader,
     infra.media.screen.recognition,
     infra.media.screen.regions,

@@ -394,10 +394,13 @@ class _Detector:
         if peak is None:
             return
         second, fused = peak
-        near = [] if self._open_since is None else [self._open_since]
-        if self._cooldown is not None and self._cooldown.moment is not None:
-            near.append(self._cooldown.moment.peak)
-        if fused.logit < fusion.floor or any(abs(at - second) < _APART for at in near):
+        known = self._cooldown.moment if self._cooldown is not None else None
+        is_shown = (
+            known is not None
+            and abs(known.peak - second) < _APART
+            and excitement(known.cues) >= fused.logit
+        )
+        if fused.logit < fusion.floor or is_shown:
             return
         moment = measure_fused(self._frames, self._baselines, second=second, fused=fused)
         if moment is not None:

@@ -1,9 +1,10 @@
 """The fitted fusion: how much the seconds around a point look like a moment of this stream.
 
-Each channel is compared with its own last minutes (`Baseline`), bounded, and averaged over a few
-stretches before and after the point: the build-up, the event and the pay-off. The logit is the sum
-of one weight per channel and stretch, so each decision is explained by its parts. The weights are
-in `fusion.json`, which `tools/fit` writes; docs/quality.md says on what they were fitted.
+Each channel is compared with its own last minutes (`Baseline`) and bounded. Then what it was at a
+point is compared with what it is after it: at a moment of a game the sound peaks and play stops, so
+both turn. The logit is the sum of one weight per channel and of the hand-set excitement, so that
+each decision is explained by its parts. The weights are in `fusion.json`, which `tools/fit` writes;
+docs/quality.md says on what they were fitted.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from pydantic import model_validator
 
@@ -31,22 +32,60 @@ CHANNELS: Final[Mapping[str, SpreadBounds]] = {
 }
 """The channels, fields of `NormalizedFrame`, with the bounds of their spread in their unit."""
 
-LAGS: Final = ((-8, -5), (-4, -3), (-2, -1), (0, 0), (1, 2), (3, 5))
-"""Stretches around a point over which a channel is averaged, in seconds, both ends included."""
 
-SEEN_BEFORE: Final = -LAGS[0][0]
+class Turn(NamedTuple):
+    """How a channel turns at a moment: what it was shortly before, less what it is after.
+
+    Attributes:
+        before: stretch around a point, in seconds, both ends included.
+        after: the same, later.
+        highest: True if the highest second of `before` counts, False for the mean.
+    """
+
+    before: tuple[int, int]
+    after: tuple[int, int]
+    highest: bool
+
+    def of(self, values: Mapping[int, float], second: int) -> float:
+        """Return the turn of a channel at a second; seconds that are missing count as 0."""
+        first, last = self.before
+        before = [values.get(at, 0.0) for at in range(second + first, second + last + 1)]
+        first, last = self.after
+        after = [values.get(at, 0.0) for at in range(second + first, second + last + 1)]
+        level = max(before) if self.highest else sum(before) / len(before)
+        return level - sum(after) / len(after)
+
+
+SOUND_TURN: Final = Turn(before=(-1, 0), after=(1, 3), highest=True)
+"""Of sound: a game is loud at a moment, and pauses after it."""
+
+PICTURE_TURN: Final = Turn(before=(-2, -1), after=(0, 2), highest=False)
+"""Of motion: play stops at a moment."""
+
+TURNS: Final[Mapping[str, Turn]] = {
+    name: PICTURE_TURN if name in {"motion", "jolt", "cut"} else SOUND_TURN for name in CHANNELS
+}
+"""The turn of each channel."""
+
+EXCITEMENT: Final = "excitement"
+"""Name of the evidence by the hand-set weights, which is added to that of the channels."""
+
+FULL_EXCITEMENT: Final = 6.0
+"""Excitement (spreads) from which more does not count."""
+
+SEEN_BEFORE: Final = 2
 """Seconds before a point that the fusion looks at."""
 
-SEEN_AFTER: Final = LAGS[-1][1]
+SEEN_AFTER: Final = 3
 """Seconds after a point that the fusion looks at."""
 
 APART: Final = 6
 """Seconds to either side within which a peak of the fusion has no better one."""
 
-PEAK_KNOWN_AFTER: Final = SEEN_AFTER + APART + 1
-"""Seconds after which it is known whether a second is a peak (one is for the smoothing)."""
+PEAK_KNOWN_AFTER: Final = SEEN_AFTER + APART
+"""Seconds after which it is known whether a second is a peak."""
 
-SECONDS_KEPT: Final = SEEN_BEFORE + 2 * (APART + 1) + SEEN_AFTER + 1
+SECONDS_KEPT: Final = SEEN_BEFORE + 2 * APART + SEEN_AFTER + 1
 """Seconds needed to decide whether one of them is a peak."""
 
 _FEWEST_SAMPLES: Final = 15
@@ -60,10 +99,12 @@ class SecondRises(Model):
     Attributes:
         at: the second of media time, a whole number.
         rises: in the order of `CHANNELS`.
+        excitement: the highest by the hand-set weights, in spreads.
     """
 
     at: int
     rises: tuple[float, ...]
+    excitement: float = 0.0
 
 
 class FusedEvidence(Model):
@@ -84,34 +125,31 @@ class Fusion(Model):
     Attributes:
         version: changes with the weights.
         bias: logit of a second in which all channels are as usual.
-        floor: logit below which a peak is not proposed: the median of the peaks it was fitted on.
-        weights: for each channel, one weight per stretch of `LAGS`.
+        floor: logit below which a peak is not proposed: the lower quartile of the peaks that it was
+            fitted on.
+        excitement: weight of the excitement by the hand-set weights.
+        weights: of the turn of each channel.
     """
 
     version: str
     bias: float
     floor: float
-    weights: dict[str, tuple[float, ...]]
+    excitement: float
+    weights: dict[str, float]
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if tuple(self.weights) != tuple(CHANNELS):
             raise ValueError(f"weights are for {', '.join(self.weights)}, not {[*CHANNELS]}")
-        if any(len(each) != len(LAGS) for each in self.weights.values()):
-            raise ValueError(f"each channel needs {len(LAGS)} weights, one per stretch")
         return self
 
     def at(self, second: int, seconds: Mapping[int, SecondRises]) -> FusedEvidence:
         """Return the evidence for a second; seconds that are missing count as usual ones."""
-        parts = {
-            name: sum(
-                weight * value
-                for weight, value in zip(
-                    self.weights[name], lagged(seconds, index, second), strict=True
-                )
-            )
-            for index, name in enumerate(CHANNELS)
-        }
+        excitement = seconds[second].excitement if second in seconds else 0.0
+        parts = {EXCITEMENT: self.excitement * bounded_excitement(excitement)}
+        for index, name in enumerate(CHANNELS):
+            values = {at: each.rises[index] for at, each in seconds.items()}
+            parts[name] = self.weights[name] * TURNS[name].of(values, second)
         leading = sorted(parts, key=lambda name: -parts[name])[:_LEADING]
         return FusedEvidence(
             logit=round(self.bias + sum(parts.values()), 4),
@@ -119,17 +157,9 @@ class Fusion(Model):
         )
 
 
-def lagged(seconds: Mapping[int, SecondRises], channel: int, second: int) -> list[float]:
-    """Return the means of a channel over the stretches of `LAGS` around a second."""
-    return [
-        sum(
-            seconds[at].rises[channel]
-            for at in range(second + first, second + last + 1)
-            if at in seconds
-        )
-        / (last - first + 1)
-        for first, last in LAGS
-    ]
+def bounded_excitement(value: float) -> float:
+    """Return excitement (spreads) as the fusion sees it, 0 to 1."""
+    return min(1.0, max(0.0, value / FULL_EXCITEMENT))
 
 
 def rises_of(second: Sequence[NormalizedFrame], baselines: Baselines) -> SecondRises:
@@ -145,7 +175,11 @@ def rises_of(second: Sequence[NormalizedFrame], baselines: Baselines) -> SecondR
             if known and typical is not None
             else 0.0
         )
-    return SecondRises(at=int(second[0].at), rises=tuple(rises))
+    return SecondRises(
+        at=int(second[0].at),
+        rises=tuple(rises),
+        excitement=max(each.level for each in second),
+    )
 
 
 @lru_cache(maxsize=1)
@@ -157,17 +191,16 @@ def load_fusion() -> Fusion:
 def peak_among(fusion: Fusion, seconds: Sequence[SecondRises]) -> tuple[int, FusedEvidence] | None:
     """Return the second that has just become known as a peak, with its evidence, if it is one.
 
-    That is the second `PEAK_KNOWN_AFTER` before the last one. Its smoothed logit is the highest
-    within `APART` seconds.
+    That is the second `PEAK_KNOWN_AFTER` before the last one. Its logit is the highest within
+    `APART` seconds.
     """
     if not seconds:
         return None
     at = seconds[-1].at - PEAK_KNOWN_AFTER
-    if at - APART - 1 < seconds[0].at:
+    if at - APART < seconds[0].at:
         return None
     by_second = {each.at: each for each in seconds}
-    logits = [fusion.at(at + step, by_second).logit for step in range(-APART - 1, APART + 2)]
-    smooth = [sum(logits[index - 1 : index + 2]) for index in range(1, len(logits) - 1)]
-    if smooth[APART] <= max(smooth[:APART]) or smooth[APART] < max(smooth[APART + 1 :]):
+    logits = [fusion.at(at + step, by_second).logit for step in range(-APART, APART + 1)]
+    if logits[APART] <= max(logits[:APART]) or logits[APART] < max(logits[APART + 1 :]):
         return None
     return at, fusion.at(at, by_second)

@@ -7,7 +7,7 @@ from statistics import pstdev
 from typing import Final
 from uuid import UUID
 
-from domain.analysis.baseline import Baselines, NormalizedFrame, SpreadBounds
+from domain.analysis.baseline import Baselines, NormalizedFrame, SpreadBounds, quantile
 from domain.analysis.fusion import FusedEvidence
 from domain.analysis.scoring import Cues, evidence, score, tags
 from domain.analysis.screen import MatchState, ScreenFact, attached_state
@@ -47,10 +47,10 @@ _LEAD_BEFORE_RISE: Final = 1.5
 
 # A moment of the fitted fusion: build-up and pay-off of the films that it was fitted on, without
 # the margins that profiles add to every clip.
-_FUSED_LEAD: Final = 5.5
+_FUSED_LEAD: Final = 5.0
 
 
-_FUSED_TAIL: Final = 2.0
+_FUSED_TAIL: Final = 2.5
 
 
 _LASTS_ON: Final = 2.0
@@ -285,6 +285,7 @@ def _cues(
         decay=_decay(frames, at),
         dynamics=_dynamics(frames, at),
         held=_held(frames, at),
+        sustained=_sustained(frames, at),
         attack=_attack(frames, baselines, at),
         known=min(
             1.0,
@@ -322,6 +323,16 @@ def _held(frames: Sequence[NormalizedFrame], peak: float) -> float:
     around = [e for e in frames if e.at >= peak - 4.0 and e.crowd is not None]
     top = max((e.crowd or 0.0 for e in around), default=0.0)
     return sum(e.duration for e in around if top > 0 and (e.crowd or 0.0) >= _NEARLY * top)
+
+
+def _sustained(frames: Sequence[NormalizedFrame], peak: float) -> float:
+    """Return the share of its rise that the crowd kept around the peak, 0 to 1.
+
+    A crowd stays loud for seconds. The bangs of a game are as loud, with quiet between them.
+    """
+    around = [e.crowd for e in _within(frames, peak - 0.5, peak + 2.5) if e.crowd is not None]
+    top = max(around, default=0.0)
+    return min(1.0, max(0.0, quantile(around, 0.25) / top)) if top > 0 else 0.0
 
 
 def _dynamics(frames: Sequence[NormalizedFrame], peak: float) -> float:

@@ -33,6 +33,8 @@ class Cues(Model):
         decay: share of the rise that was gone when the moment was settled, 0 to 1.
         dynamics: standard deviation of the loudness while the crowd was still loud, dB.
         held: seconds in which the crowd was near its loudest.
+        sustained: share of its rise that the crowd kept through most of the seconds around its
+            peak, 0 to 1.
         attack: how sudden the beginning was, 0 to 1.
         known: how complete the baselines were, 0 to 1.
         quiet_before: how far the crowd level fell below its baseline just before, dB.
@@ -53,6 +55,7 @@ class Cues(Model):
     decay: float = 1.0
     dynamics: float = 3.0
     held: float = 0.0
+    sustained: float = 1.0
     attack: float = 1.0
     known: float = 1.0
     quiet_before: float = 0.0
@@ -82,6 +85,7 @@ class Cues(Model):
             decay=self.decay,
             dynamics=self.dynamics,
             held=self.held,
+            sustained=self.sustained,
             attack=self.attack,
             known=self.known,
             quiet_before=self.quiet_before,
@@ -113,6 +117,7 @@ _ADVERT: Final = -4.2
 _UNANSWERED: Final = -2.0
 _GRADUAL: Final = -0.8
 _YOUNG: Final = -1.0
+_BRIEF: Final = -6.0
 # Above this the rest counts less and less, so that exceptional scores stay rare.
 _SOFT: Final = 1.6
 _MOST: Final = 2.75
@@ -134,31 +139,38 @@ def support(value: float | None, *, none_at: float, full_at: float) -> float:
 def excitement(cues: Cues) -> float:
     """Return the weight of evidence for a moment, in nats (the logit of a probability).
 
-    Other cues add to a tenant's mark and to what the screen says but never count against it. The
-    fitted fusion alone makes a weak moment at most.
+    Other cues add to a tenant's mark and to what the screen says but never count against it. A
+    moment that the fitted fusion found is weighed by the fusion, and is a weak one at most.
     """
-    certain = max(_marked(cues), screen_weight(cues.screen))
-    total = _PRIOR + max(sum(_parts(cues).values()), certain or -math.inf)
-    if cues.fused is not None:
-        total = max(total, min(cues.fused.logit, _FUSED_MOST))
+    certain = max(_marked(cues), screen_weight(cues.screen)) or -math.inf
+    if cues.fused is None:
+        total = _PRIOR + max(sum(_parts(cues).values()), certain)
+    else:
+        total = max(_weak(cues.fused.logit), _PRIOR + certain)
     most = _MOST + _EXTRAORDINARY * (cues.record + (cues.mark is not None))
     if total <= _SOFT:
         return total
     return _SOFT + (most - _SOFT) * math.tanh((total - _SOFT) / (most - _SOFT))
 
 
+def _weak(logit: float) -> float:
+    """Return a logit of the fusion, bounded by `_FUSED_MOST` so that the order stays the same."""
+    return logit if logit <= 0 else _FUSED_MOST * math.tanh(logit / _FUSED_MOST)
+
+
 def _parts(cues: Cues) -> dict[str, float]:
     heard, seen = cues.crowd is not None, cues.motion is not None
-    crowd = _crowd_support(cues)
+    crowd, voice = _crowd_support(cues), support(cues.voice, none_at=1.0, full_at=3.5)
     parts = {
         "crowd": _CROWD * crowd,
-        "voice": _VOICE * support(cues.voice, none_at=1.0, full_at=3.5),
+        "voice": _VOICE * voice,
         "motion": _MOTION * support(cues.motion, none_at=0.8, full_at=2.4),
         "cuts": _CUTS * support(cues.cuts, none_at=0.0, full_at=3.0),
         "mark": _marked(cues),
         "screen": screen_weight(cues.screen),
         "steady": _STEADY * _steadiness(cues) * heard,
         "gradual": _GRADUAL * crowd * (1.0 - support(cues.attack, none_at=0.35, full_at=0.7)),
+        "brief": _BRIEF * max(crowd, voice) * _brevity(cues) * heard,
         "unanswered": _UNANSWERED * crowd * _calm(cues) * seen,
         "young": _YOUNG * (1.0 - cues.known),
         "cut_dense": _CUT_DENSE * support(cues.cuts_before, none_at=4.0, full_at=12.0),
@@ -216,6 +228,11 @@ def _calm(cues: Cues) -> float:
     voice = support(cues.voice, none_at=0.5, full_at=2.0)
     cuts = support(cues.cuts, none_at=0.0, full_at=2.5)
     return (1.0 - voice) * (1.0 - cuts)
+
+
+def _brevity(cues: Cues) -> float:
+    """Return how much the sound is a bang of the game rather than a crowd, 0 to 1."""
+    return 1.0 - support(cues.sustained, none_at=0.2, full_at=0.55)
 
 
 def _steadiness(cues: Cues) -> float:
@@ -299,6 +316,7 @@ def evidence(cues: Cues) -> tuple[Evidence, ...]:
         "steady": (-sigmas, "the sound stays as loud as it became"),
         "unanswered": (-sigmas, "neither voices nor cuts answer the crowd"),
         "gradual": (-sigmas, "the sound grew gradually"),
+        "brief": (-sigmas, "the sound was over at once, as a bang of the game is"),
         "cut_dense": (-float(cues.cuts_before), "cut as densely as an advert before"),
         "advert": (-cues.tonality, "tones of even loudness, as in adverts"),
         "tonal": (-cues.tonality, "sounds like music rather than a crowd"),

@@ -107,6 +107,8 @@ class RegionMemory(Model):
         waiting: True if it has changed and was not read yet.
         blank: consecutive readings without text.
         restless: how many more readings differed from the one before than did not, at most 8.
+        found: detections that found it, if it was learned.
+        partner: the learned region that holds the other number of its score.
     """
 
     box: HudBox | None = None
@@ -122,6 +124,8 @@ class RegionMemory(Model):
     waiting: bool = False
     blank: int = 0
     restless: int = 0
+    found: int = 0
+    partner: str = ""
 
 
 class ScreenMemory(Model):
@@ -132,20 +136,20 @@ class ScreenMemory(Model):
         budget: CPU time (ms) that may be spent on readings now.
         regions: by name.
         found_at: media time (s) at which the place of each learned region was last found.
-        levels: grey levels of the last keyframe (Base64 of compressed cells).
-        still: how long each cell's edge has stayed (Base64 of compressed bytes).
-        compared: keyframes that were compared to learn regions.
+        detections: detections of text that regions were learned from.
+        detected_at: media time (s) of the last one.
+        lost: 0, or how many detections have looked for a score that has disappeared, and 1.
         off: why nothing is read; empty if the channel works.
         retry_at: media time (s) of the next attempt, if it is off.
     """
 
     position: float = -1.0
-    budget: float = 100.0
+    budget: float = 1000.0
     regions: dict[str, RegionMemory] = Field(default_factory=dict)
     found_at: dict[str, float] = Field(default_factory=dict)
-    levels: str = ""
-    still: str = ""
-    compared: int = 0
+    detections: int = 0
+    detected_at: float = -1e9
+    lost: int = 0
     off: str = ""
     retry_at: float = 0.0
 
@@ -226,6 +230,7 @@ _NUMBER: Final = re.compile(r"(?<![\w.,+#])(\d{1,7})(?![\w%]|[.,]\d)")
 _TWO_SIDES: Final = re.compile(rf"(?<![\d:.])(\d{{1,3}})\s*[{_DASHES}:]\s*(\d{{1,3}})(?![\d:.])")
 # Recognizers take a zero that stands alone, and digits among digits, for letters.
 _DIGITS: Final = re.compile(r"(?<![\w])(?:[Oo]|(?=\w*\d)[\dOoDQlI|SBZ]{2,7})(?![\w])")
+_MIN_TWO, _MAX_TWO = 10, 99
 _AS_DIGITS: Final = str.maketrans("OoDQlI|SBZ", "0000111582")
 
 
@@ -245,6 +250,8 @@ def read_score(text: str, sides: int | None) -> Score | None:
     numbers = tuple(int(each) for each in _NUMBER.findall(plain))
     if numbers and sides in {None, len(numbers)}:
         return numbers
+    if sides == len("10") and len(numbers) == 1 and _MIN_TWO <= numbers[0] <= _MAX_TWO:
+        return numbers[0] // 10, numbers[0] % 10  # the space between them is narrow
     return None
 
 
@@ -272,6 +279,7 @@ def read_period(text: str) -> str | None:
 
 _LEAST_CONFIDENCE: Final = 0.5
 _SURE: Final = 0.8
+_LEARNED_SURE: Final = 0.7
 _AGREE: Final = 2
 _CLIMBS: Final = 3
 _REPLAY: Final = 45.0
@@ -282,6 +290,7 @@ _OTHER_LAYOUT: Final = 4
 _CLOCK_AGE: Final = 12.0
 _TRUSTED_RISES: Final = 3
 _MOST_FALLS: Final = 3
+_MOST_MISSED: Final = 2
 _SAME_LINE: Final = 80.0
 _SAME_WORD: Final = 85.0
 _LINES_KEPT: Final = 12
@@ -496,7 +505,7 @@ class _Tracker:
 
     def _is_score(self, reading: ScreenReading, text: str) -> bool:
         """Return True if a learned region holds a score, by what it looks like."""
-        if reading.confidence < _SURE:
+        if reading.confidence < _LEARNED_SURE:
             return False
         if reading.region in self._scores:
             return True
@@ -506,6 +515,9 @@ class _Tracker:
     def _take_score(self, reading: ScreenReading, text: str) -> None:
         track = self._scores.get(reading.region, ScoreTrack())
         score = read_score(text, len(track.score) or None)
+        moved = reading.holds is None and reading.region not in self._scores
+        if score and moved and self._follows(score):
+            track = ScoreTrack(score=self._score, seen_at=reading.at)
         if score is None:
             if read_score(text, None) is not None:
                 track = track.misfitted()
@@ -550,6 +562,13 @@ class _Tracker:
         if fell and not over:
             self._report_correction(track, reading)
         return track.settled(at)  # if it was no event, this is another match or round
+
+    def _follows(self, score: Score) -> bool:
+        """Return True if a score in another place continues the last one."""
+        if len(score) == 1 or len(score) != len(self._score):
+            return False
+        steps = [new - old for old, new in zip(self._score, score, strict=True)]
+        return min(steps) >= 0 and sum(steps) <= _MOST_MISSED
 
     def _has_stayed(self, track: ScoreTrack, at: float) -> bool:
         """Return True if the confirmed score has not been seen for long.

@@ -113,7 +113,7 @@ def marker_of(event: FeedEvent, identity: UUID, place: FeedPlace) -> TimedMetada
 
     None if it is not evidence: settlements follow a moment at any distance, and are only linked.
 
-    An event makes no moment of its own if its place is as uncertain as without a feed clock.
+    An event alone makes no moment if its place is as uncertain as without a feed clock.
     """
     importance = importance_of(event)
     if importance <= 0.0:

@@ -6,7 +6,6 @@ Profiles are written in YAML (`game_configs/`), inherit by `extends:` and are re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
 from itertools import combinations
 from typing import Annotated, Final, Self
@@ -428,7 +427,7 @@ class GameProfile(Model):
         return self._replace(version, languages=self.languages, criteria=self.criteria)
 
     def with_wishes(
-        self, *, languages: Sequence[str] | None, criteria: Criteria | None
+        self, *, languages: tuple[str, ...] | None, criteria: Criteria | None
     ) -> GameProfile:
         """Return a copy with what one stream asks for, without a version.
 
@@ -436,7 +435,7 @@ class GameProfile(Model):
         """
         return self._replace(
             "",
-            languages=self.languages if languages is None else tuple(languages),
+            languages=self.languages if languages is None else languages,
             criteria=criteria,
         )
 

@@ -31,7 +31,7 @@ from domain.media.segments import Gap, SegmentRef, VariantPolicy, Window
 from domain.model import Model
 from domain.profiles.criteria import CriteriaText
 from domain.streams.status import StreamEnd, StreamProblem, StreamProgress
-from domain.text import Language, LanguageTagList, Name, Title, Url
+from domain.text import Language, LanguageTags, Name, Title, Url
 
 LONG_PLAYLIST: Final = 30.0
 """Seconds of media in a playlist from which a worker's death may be noticed later."""
@@ -93,7 +93,7 @@ class StreamRequest(BaseModel):
         default=None,
         description="Language of titles, tags and commentary, so that search finds all word forms.",
     )
-    languages: LanguageTagList | None = Field(
+    languages: LanguageTags | None = Field(
         default=None, description=LANGUAGES_DESCRIPTION, examples=[["en", "pt-BR", "ja"]]
     )
     criteria: CriteriaText | None = Field(

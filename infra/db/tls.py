@@ -9,13 +9,14 @@ from typing import Final
 from urllib.parse import urlencode
 
 from asyncpg.exceptions import ClientConfigurationError
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 
 from infra.errors import NotConfiguredError
 
-VERIFYING: Final = frozenset({"verify-ca", "verify-full"})
-"""Values of `sslmode` that verify the server's certificate."""
+InvalidTlsError: Final = ClientConfigurationError
+"""What the driver raises for parameters that it cannot use."""
 
+_VERIFYING: Final = frozenset({"verify-ca", "verify-full"})
 _PARAMETERS: Final = (
     *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl", "sslnegotiation"),
     *("ssl_min_protocol_version", "ssl_max_protocol_version"),
@@ -55,6 +56,11 @@ def driver_url(url: URL) -> URL:
     return url.difference_update_query(list(given)).update_query_dict({"dsn": dsn})
 
 
+def verifies_server(url: str) -> bool:
+    """Return True if a URL asks for a certificate that can be verified."""
+    return make_url(url).query.get("sslmode") in _VERIFYING
+
+
 def tls_problem(error: BaseException | None) -> TlsProblem | None:
     """Return what is wrong with TLS if that caused `error`."""
     while error is not None:
@@ -78,7 +84,7 @@ def _problem(error: BaseException) -> TlsProblem | None:
             "Set sslrootcert in the URL to the file of the authority that signed it (for Aurora "
             "the bundle of RDS).",
         )
-    if isinstance(error, ClientConfigurationError):
+    if isinstance(error, InvalidTlsError):
         return TlsProblem(
             f"The URL cannot be used: {str(error).splitlines()[0]}",
             "With sslmode=verify-full set sslrootcert in the URL to the file of the authority "

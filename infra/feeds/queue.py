@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
@@ -11,7 +12,7 @@ from aio_pika.exceptions import AMQPError
 
 from infra.errors import SetupError
 
-_CONNECT_TIMEOUT = 10.0
+_CONNECT_TIMEOUT: Final = 10.0
 
 
 @asynccontextmanager

@@ -7,16 +7,23 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
+from statistics import quantiles
 from typing import Final
 
 from rich.console import Console
 
 import domain.analysis.fusion
 from benchmarks.footage.films import find_films
-from domain.analysis.fusion import CHANNELS, LAGS, Fusion
-from tools.fit.comparison import calibrate, judge, leave_one_game_out, proposals
-from tools.fit.models import MODELS, Floats, additive, additive_weights
+from domain.analysis.fusion import CHANNELS, Fusion
+from tools.fit.comparison import (
+    calibrate,
+    judge,
+    leave_one_game_out,
+    proposals,
+    search,
+    searched,
+)
+from tools.fit.models import MODELS, SOUNDS, Floats
 from tools.fit.table import FilmTable, SignalTable, extract, read_table, state_home, write_table
 from tools.footage.manifest import films_folder, read_manifest
 
@@ -45,10 +52,10 @@ def main() -> None:
 
 def _compare(films: Sequence[FilmTable]) -> None:
     """Print each model on games left out; scores of the first two are no logits (no ECE)."""
-    for name, fit in MODELS.items():
+    for name, fit in {**MODELS, "turns": searched}.items():
         _show(name, leave_one_game_out(fit, films))
-    for channel in CHANNELS:
-        _show(f"additive without {channel}", leave_one_game_out(additive, _held(films, channel)))
+    for channel in (*SOUNDS, "motion"):
+        _show(f"turns without {channel}", leave_one_game_out(searched, _held(films, channel)))
 
 
 def _show(name: str, scored: Sequence[tuple[FilmTable, Floats]]) -> None:
@@ -75,18 +82,17 @@ def _held(films: Sequence[FilmTable], channel: str) -> list[FilmTable]:
 
 def fitted(films: Sequence[FilmTable]) -> str:
     """Return the weights as the domain reads them, calibrated on games left out."""
-    scored = leave_one_game_out(additive, films)
+    scored = leave_one_game_out(searched, films)
     made = [each for film, logits in scored for each in proposals(film, logits)]
     scale, shift = calibrate(made)
-    bias, *weights = additive_weights(films).tolist()
-    count = len(LAGS)
+    excitement, sound, motion = (scale * search(films)).tolist()
+    weights = dict.fromkeys(CHANNELS, 0.0)
+    weights |= dict.fromkeys(SOUNDS, round(sound / len(SOUNDS), 4)) | {"motion": round(motion, 4)}
     content = {
-        "bias": round(scale * bias + shift, 4),
-        "floor": round(median(scale * each.logit + shift for each in made), 4),
-        "weights": {
-            name: [round(scale * each, 4) for each in weights[index * count : (index + 1) * count]]
-            for index, name in enumerate(CHANNELS)
-        },
+        "bias": round(shift, 4),
+        "floor": round(quantiles((scale * each.logit + shift for each in made), n=4)[0], 4),
+        "excitement": round(excitement, 4),
+        "weights": weights,
     }
     version = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]
     fusion = Fusion.model_validate({"version": version, **content})

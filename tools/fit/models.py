@@ -9,18 +9,48 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.analysis.fusion import CHANNELS, LAGS
+from domain.analysis.fusion import CHANNELS, FULL_EXCITEMENT, TURNS, Turn
 from tools.fit.table import FilmTable
 
 Floats = NDArray[np.float64]
 Model = Callable[[FilmTable], Floats]
 Fit = Callable[[Sequence[FilmTable]], Model]
 
+SOUNDS: Final = ("loudness", "crowd_level", "voice_level", "tonality")
+"""The channels of sound whose turns count, alike: each alone is worth less than their mean."""
+
+LAGS: Final = ((-8, -5), (-4, -3), (-2, -1), (0, 0), (1, 2), (3, 5))
+"""Stretches around a point over which the lagged models average a channel, in seconds."""
+
 RIDGE: Final = 10.0
 _SURE: Final = 1.5  # seconds from a peak that are a moment
 _UNSURE: Final = 4.0  # seconds from a peak up to which nothing is learned
 _WARM_UP: Final = 15  # seconds without baselines
 _ROUNDS, _RATE, _CUTS = 80, 0.1, 7
+
+
+def turned(film: FilmTable, channel: str) -> Floats:
+    """Return the turn of a channel by second, as `domain.analysis.fusion.Turn` defines it."""
+    turn: Turn = TURNS[channel]
+    values = np.array(film.rises)[:, list(CHANNELS).index(channel)]
+    before, after = _stretch(values, turn.before), _stretch(values, turn.after)
+    return np.asarray((before.max(axis=0) if turn.highest else before.mean(axis=0)) - after.mean(0))
+
+
+def _stretch(values: Floats, stretch: tuple[int, int]) -> Floats:
+    """Return the values of each second of a stretch around each second; 0 beyond the film."""
+    first, last = stretch
+    margin = max(abs(first), abs(last))
+    padded = np.pad(values, margin)
+    count = len(values)
+    return np.array([padded[margin + s : margin + s + count] for s in range(first, last + 1)])
+
+
+def turns(film: FilmTable) -> Floats:
+    """Return excitement, turn of sound and turn of motion by second: (seconds, 3)."""
+    excitement = np.clip(np.array(film.level) / FULL_EXCITEMENT, 0.0, 1.0)
+    sound = np.mean([turned(film, name) for name in SOUNDS], axis=0)
+    return np.stack([excitement, sound, turned(film, "motion")], axis=1)
 
 
 def features(film: FilmTable) -> Floats:

@@ -95,6 +95,7 @@ class OddsApiFeed(BaseModel):
     def _odds(self, match: dict[str, Any], where: str) -> Iterator[Step]:
         prices: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         latest = 0
+        complete = True
         american = _is_american(match)
         for index, bookmaker in enumerate(items(match, "bookmakers", where)):
             at_bookmaker = f"{where}.bookmakers[{index}]"
@@ -115,10 +116,12 @@ class OddsApiFeed(BaseModel):
                     ):
                         prices[name][selection].append(odds)
                 except FeedFormatError as problem:
+                    complete = False
                     yield partial(refuse, problem)
         if not latest:
             return
-        for name in self.feed.prices.keys() - prices.keys():
+        # A market that could not be read may well be open.
+        for name in sorted(self.feed.prices.keys() - prices.keys()) if complete else ():
             yield partial(self.feed.market_status, name, suspended=True, at=latest)
         for name, selections in prices.items():
             yield partial(self.feed.market_status, name, suspended=False, at=latest)

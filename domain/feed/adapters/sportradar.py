@@ -183,12 +183,9 @@ class SportradarFeed(BaseModel):
         if "all" in groups.split("|"):
             yield partial(self.feed.stop, at=at)
         else:
+            # Which markets a group has is not said: each reopens with its own next odds.
             for group in groups.split("|"):
-                yield partial(self._group_stops, group, at)
-
-    def _group_stops(self, group: str, at: int) -> Iterator[FeedEvent]:
-        # Which markets a group has is not said: each reopens with its own next odds.
-        yield from self.feed.group_stopped(market_key(f"group {group}"), at=at)
+                yield partial(self.feed.group_stopped, market_key(f"group {group}"), at=at)
 
     def _bet_settlement(self, message: Element, at: int) -> Iterator[Step]:
         for index, market in enumerate(message.iterfind("outcomes/market")):
@@ -207,13 +204,17 @@ class SportradarFeed(BaseModel):
 
     def _bet_cancel(self, message: Element, at: int) -> Iterator[Step]:
         for index, market in enumerate(message.iterfind("market")):
-            key = partial(_market, market, f"bet_cancel.market[{index}]")
-            yield lambda key=key: self.feed.settle(key(), None, BetResult.VOID, at=at)
+            yield partial(self._cancel, market, at, f"bet_cancel.market[{index}]")
+
+    def _cancel(self, market: Element, at: int, where: str) -> Iterator[FeedEvent]:
+        yield from self.feed.settle(_market(market, where), None, BetResult.VOID, at=at)
 
     def _rollback(self, message: Element, at: int) -> Iterator[Step]:
         for index, market in enumerate(message.iterfind("market")):
-            key = partial(_market, market, f"{message.tag}.market[{index}]")
-            yield lambda key=key: self.feed.roll_back(key(), at=at)
+            yield partial(self._roll_back, market, at, f"{message.tag}.market[{index}]")
+
+    def _roll_back(self, market: Element, at: int, where: str) -> Iterator[FeedEvent]:
+        yield from self.feed.roll_back(_market(market, where), at=at)
 
     def _fixture_change(self, message: Element, at: int) -> Iterator[Step]:
         code = message.get("change_type", "")

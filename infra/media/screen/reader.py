@@ -1,7 +1,7 @@
 """Reading of text on the screen, from keyframes, where it has changed.
 
-Regions come from the game's profile or are learned: cells whose edges stay in their place while the
-rest of the picture moves. Each region is compared with what it was when it was read last; only a
+Regions come from the game's profile or are learned: lines of text that stay where a detector finds
+them now and then. Each region is compared with what it was when it was read last; only a
 change leads to a reading, and a budget of CPU time bounds all readings of a stream. Cells that
 change all the time (a running clock, play behind a transparent graphic) do not count as a change.
 Runs in a media child process (`infra.media.pool`).
@@ -25,26 +25,24 @@ from domain.analysis.screen import (
     ScreenReading,
     has_number,
     read_clock,
+    read_score,
     screen_text,
     without_clock,
 )
 from domain.profiles.model import Hud, HudBox, HudKind
+from infra.media.screen.detection import DETECTION_COST, TextDetector, shared_detector
 from infra.media.screen.lines import LEAST_HEIGHT, Crop, Grey, Picture, WordPicture, find_words
-from infra.media.screen.recognition import (
-    TextRecognitionError,
-    TextRecognizer,
-    reading_cost,
-    shared_recognizer,
-)
-from infra.media.screen.regions import RegionLearner
+from infra.media.screen.models import TextRecognitionError
+from infra.media.screen.recognition import TextRecognizer, reading_cost, shared_recognizer
 
 BUDGET: Final = 6.0
-"""CPU time for readings, in ms per second of media: at most 0.6 % of a core for each stream."""
+"""CPU time for readings and detections, in ms per second of media: 0.6 % of a core per stream."""
 
-_SAVED_UP: Final = 250.0
+_SAVED_UP: Final = 400.0
 _RETRY: Final = 600.0
 _READINGS_AGREE: Final = 2
 _MOST_READINGS: Final = 4
+_HIDDEN: Final = 0.5
 # Seconds between readings of a region in which nothing changes, and in which something always does.
 _REFRESH: Final = 30.0
 _NAME: Final = 60.0
@@ -53,6 +51,7 @@ _MOST_RESTLESS: Final = 8
 _RESERVE: Final = 60.0
 _CLOCK_AGE: Final = 8.0
 _LEGIBLE: Final = 0.5
+_LEGIBLE_LEARNED: Final = 0.7
 _BUSY: Final = 4.0
 _CLOCK_WITH_SCORE: Final = 2.0
 _FIRST: Final = (HudKind.SCORE, None, HudKind.BANNER, HudKind.FEED, HudKind.CLOCK)
@@ -70,13 +69,31 @@ _BUSY_FALL: Final = 26
 _BUSY_FALL_LEARNED: Final = 5
 
 _SAME_BOX: Final = 0.5
-_LEARNED_REGIONS: Final = 10
+_LEARNED_REGIONS: Final = 16
 _PLACES: Final = 30
 _WIDER: Final = 1.15
-_LONGEST_SCORE: Final = 3
+_LEAST_NO_SCORE: Final = 1000
 _ROW: Final = 0.012
 _SIZE: Final = 2.0
+_LINES: Final = 1.6
+_OFF_ROW: Final = 0.2
+_LINE: Final = 0.03
+_ONE_HEIGHT: Final = 1.35
+_STEADY: Final = 0.7
 _FORGOTTEN: Final = 600.0
+_UNREAD: Final = 60.0
+# Seconds between detections: after the first one, at most, and at most while no score is known,
+# which is given up after so many.
+_DETECTION_FIRST: Final = 4.0
+_DETECTION_LONGEST: Final = 60.0
+_DETECTION_SEARCH: Final = 24.0
+_DETECTION_LOST: Final = 6.0
+_SEARCHES: Final = 20
+_ABUNDANT: Final = 300.0
+_CALM: Final = 0.5
+_FILLED: Final = 0.7
+_UNCALM: Final = 10.0
+_LONG: Final = 12
 
 
 class _Region(NamedTuple):
@@ -92,6 +109,7 @@ class ScreenReader:
         hud: the profile's regions and words.
         memory: state after the keyframes before.
         recognizer: returns the recognizer; called when text is read for the first time.
+        detector: returns the detector; called when regions are learned.
     """
 
     def __init__(
@@ -99,28 +117,29 @@ class ScreenReader:
         hud: Hud,
         memory: ScreenMemory,
         recognizer: Callable[[], TextRecognizer] = shared_recognizer,
+        detector: Callable[[], TextDetector] = shared_detector,
     ) -> None:
         self._hud = hud
-        self._recognizer = recognizer
+        self._recognizer, self._detector = recognizer, detector
         self._position = memory.position
         self._budget = memory.budget
         self._regions = dict(memory.regions)
         self._found_at = dict(memory.found_at)
-        self._learner = RegionLearner(memory.levels, memory.still, memory.compared)
+        self._detections, self._detected_at = memory.detections, memory.detected_at
+        self._lost = memory.lost
         self._off, self._retry_at = memory.off, memory.retry_at
         self.readings: list[ScreenReading] = []
 
     def memory(self) -> ScreenMemory:
         """Return the state to continue with."""
-        levels, still, compared = self._learner.memory()
         return ScreenMemory(
             position=self._position,
             budget=round(self._budget, 3),
             regions=self._regions,
             found_at=self._found_at,
-            levels=levels,
-            still=still,
-            compared=compared,
+            detections=self._detections,
+            detected_at=self._detected_at,
+            lost=self._lost,
             off=self._off,
             retry_at=self._retry_at,
         )
@@ -142,27 +161,34 @@ class ScreenReader:
 
     def _see(self, frame: VideoFrame, at: float) -> None:
         passed = at - self._position if self._position >= 0 else 0.0
-        self._budget = min(_SAVED_UP, self._budget + BUDGET * passed)
+        self._budget = min(max(_SAVED_UP, self._budget), self._budget + BUDGET * passed)
         self._position, self._off = at, ""
         picture = Picture(frame)
         if not self._hud.regions:
-            self._learn(picture.luma, at)
+            self._learn(frame, picture, at)
         regions = self._all_regions()
         if regions:
             self._read(picture, regions, at)
 
-    def _learn(self, luma: Grey, at: float) -> None:
-        self._learner.see(luma)
-        boxes = self._learner.boxes()
-        if boxes is None:
+    def _learn(self, frame: VideoFrame, picture: Picture, at: float) -> None:
+        self._pair()
+        wait = self._detection_interval
+        if self._lost:
+            wait = min(wait, _DETECTION_LOST * 2 ** (self._lost - 1))
+        if at - self._detected_at < wait or self._budget < DETECTION_COST:
             return
+        self._detections, self._detected_at = self._detections + 1, at
+        self._budget -= DETECTION_COST
+        rows = picture.luma.shape[0]
+        boxes = [b for b in self._detector().find(frame) if b.height * rows >= LEAST_HEIGHT + 1]
         # An advert or a replay hides a region for a while: one that held text is kept.
         found_at = {name: self._found_at.get(name, at) for name in self._regions}
         kept = {
             name: each
             for name, each in self._regions.items()
-            if each.box is not None and at - found_at[name] < _FORGOTTEN
+            if each.box is not None and at - found_at[name] < (_FORGOTTEN if each.text else _UNREAD)
         }
+        again = False
         for box in boxes:
             name = next((n for n, each in kept.items() if each.box and _same(each.box, box)), None)
             if name is None:
@@ -172,11 +198,25 @@ class ScreenReader:
                 free = (f"learned-{number}" for number in range(1, _PLACES + 1))
                 name = next(each for each in free if each not in kept)
             found_at[name] = at
-            kept[name] = _widened(kept.get(name, RegionMemory(box=box)), box)
-        for first, second in _pairs(kept):
-            kept[first] = _widened(kept[first], kept.pop(second).box)
-        self._regions = kept
-        self._found_at = {name: found_at[name] for name in kept}
+            again = again or has_number(kept[name].text) if name in kept else again
+            kept[name] = _found(kept.get(name, RegionMemory(box=box)), box)
+        self._lost = 0 if again or not self._lost else min(_MOST_READINGS, self._lost + 1)
+        self._regions, self._found_at = kept, {name: found_at[name] for name in kept}
+
+    def _pair(self) -> None:
+        """Remember which regions hold the two numbers of one score."""
+        for first, second in list(_pairs(self._regions)):
+            self._regions[first] = _with_partner(self._regions[first], second)
+            self._regions[second] = _with_partner(self._regions[second], first)
+
+    @property
+    def _detection_interval(self) -> float:
+        """Seconds between two detections: more and more, and fewer while no score is known."""
+        known = any(has_number(e.text) and _is_steady(e) for e in self._regions.values())
+        if known and self._budget >= _ABUNDANT:
+            return _DETECTION_SEARCH
+        longest = _DETECTION_LONGEST if known or self._detections > _SEARCHES else _DETECTION_SEARCH
+        return min(longest, _DETECTION_FIRST * 2 ** min(self._detections, _SEARCHES) / 2)
 
     def _all_regions(self) -> list[_Region]:
         if self._hud.regions:
@@ -220,18 +260,44 @@ class ScreenReader:
         text = screen_text("\n".join(" ".join(each.text for each in line) for _, line in lines))
         sure = [each for each in found if has_number(each.text)] or found
         confidence = sum(each.confidence for each in sure) / len(sure) if sure else 1.0
-        self._regions[look.region.name] = look.read(text, found, legible=confidence >= _LEGIBLE)
+        learned = look.region.holds is None
+        legible = confidence >= (_LEGIBLE_LEARNED if learned else _LEGIBLE)
+        before = self._regions[look.region.name]
+        if _is_steady(before) and has_number(before.text) and not (text and legible):
+            self._lost = max(1, self._lost)
+        self._regions[look.region.name] = look.read(text, found, legible=legible)
+        if learned and legible and has_number(text):
+            self._lost = 0
+        reading = ScreenReading(
+            region=look.region.name,
+            holds=look.region.holds,
+            at=round(look.at, 3),
+            since=round(look.since, 3),
+            text=text,
+            confidence=round(confidence, 3),
+        )
+        if before.partner in self._regions:
+            self._add_pair(look.region.name, before.partner, reading)
+        else:
+            self.readings.append(reading)
+        return True
+
+    def _add_pair(self, name: str, partner: str, reading: ScreenReading) -> None:
+        """Add a reading of two regions that form one score, once for each keyframe."""
+        first, second = sorted((name, partner), key=lambda each: _order(self._regions[each]))
+        region, parts = f"{first}+{second}", (self._regions[first], self._regions[second])
+        hidden = any(each.blank or not each.text for each in parts)
+        words = [word for each in parts for word in each.words if has_number(word.text)]
+        self.readings = [each for each in self.readings if each.region != region]
         self.readings.append(
             ScreenReading(
-                region=look.region.name,
-                holds=look.region.holds,
-                at=round(look.at, 3),
-                since=round(look.since, 3),
-                text=text,
-                confidence=round(confidence, 3),
+                region=region,
+                at=reading.at,
+                since=reading.since,
+                text="" if hidden else screen_text(" ".join(each.text for each in parts)),
+                confidence=min((word.confidence for word in words), default=1.0),
             )
         )
-        return True
 
     def _read_word(self, look: _Look, word: WordPicture) -> ReadWord:
         numbers = look.region.holds in {HudKind.SCORE, HudKind.CLOCK}
@@ -258,11 +324,16 @@ class _Look:
         seen, read, busy = (_unpack(each) for each in (before.seen, before.read, before.busy))
         self._new = not len(seen) == len(read) == len(busy) == len(cells)
         self._differs = np.ones(len(cells), bool) if self._new else _changed(read, cells)
+        if region.holds is None:
+            self._differs &= _within(len(cells))  # a learned box reaches over the text's borders
+        self._calm = False
         if self._new:
             self._busy = np.zeros(len(cells), np.uint8)
         else:
             fall = _BUSY_FALL_LEARNED if region.holds is None else _BUSY_FALL
-            self._busy = _followed(busy, _changed(seen, cells), fall)
+            moved = _changed(seen, cells)
+            self._calm = float(moved[_within(len(cells))].mean()) <= _CALM
+            self._busy = _followed(busy, moved, fall)
         self._changed = bool((self._differs & (self._busy < _BUSY_CELL)).any())
         first = self._changed and not before.waiting
         self._since = at if first else before.since
@@ -297,15 +368,22 @@ class _Look:
         return HudKind.CLOCK if read_clock(self._before.text) else None
 
     @property
-    def rank(self) -> tuple[int, float, str]:
-        return _FIRST.index(self._kind), self._before.read_at, self.region.name
+    def rank(self) -> tuple[bool, int, float, str]:
+        restless = self.region.holds is None and self._before.restless >= _RESTLESS
+        return restless, _FIRST.index(self._kind), self._before.read_at, self.region.name
 
     @property
     def due(self) -> bool:
         """True if the region should be read now."""
         before, holds = self._before, self.region.holds
-        if holds is None and before.blank > _MOST_READINGS:
-            return self.age >= _RETRY  # learned, and holds no text
+        if holds is None and not self._calm:  # learned, and is moving text or hidden
+            known = before.text or before.found > 1
+            return bool(known) and self.age >= min(_RETRY, _UNCALM * 2**before.restless)
+        height, width = self.crop.luma.shape
+        if holds is None and width > _LONG * height and self.age < before.restless * width / height:
+            return False  # a ticker costs much, and its text is always new
+        if holds is None and before.blank > 1:  # learned, and shows no text
+            return self.age >= min(_RETRY, _HIDDEN * 2**before.blank)
         if holds is None and before.text and self._kind is not HudKind.SCORE:
             return self.age >= _NAME  # learned, and holds no number
         if self.holds_clock:
@@ -331,6 +409,8 @@ class _Look:
             waiting=before.waiting or self._changed,
             blank=before.blank,
             restless=before.restless,
+            found=before.found,
+            partner=before.partner,
         )
 
     def word_before(self, word: WordPicture) -> ReadWord | None:
@@ -379,6 +459,8 @@ class _Look:
             waiting=False,
             blank=0 if text and legible else before.blank + 1,
             restless=min(_MOST_RESTLESS, max(0, before.restless + (1 if differs else -1))),
+            found=before.found,
+            partner=before.partner,
         )
 
 
@@ -398,6 +480,13 @@ def _cells(crop: Grey) -> Grey:
     sizes = np.outer(np.diff([*rows, height]), np.diff([*starts, width]))
     cells: Grey = (sums // sizes).astype(np.uint8).ravel()
     return cells
+
+
+def _within(count: int) -> NDArray[np.bool_]:
+    """Return which of a region's cells are not at its border."""
+    within = np.zeros((_ROWS, count // _ROWS), bool)
+    within[1:-1, 1:-1] = True
+    return within.ravel()
 
 
 def _changed(before: Grey, cells: Grey) -> NDArray[np.bool_]:
@@ -428,6 +517,30 @@ def _same(one: HudBox, other: HudBox) -> bool:
     return one.overlap(other) >= _SAME_BOX * min(one.area, other.area)
 
 
+def _is_steady(region: RegionMemory) -> bool:
+    """Return True if a region shows text that does not change all the time."""
+    legible = all(each.confidence >= _STEADY for each in region.words)
+    return legible and not region.blank and region.restless < _RESTLESS
+
+
+def _order(region: RegionMemory) -> tuple[float, float]:
+    """Return where a learned region comes in its score: by row, then by column."""
+    box = region.box
+    return (0.0, 0.0) if box is None else (round(box.y / _LINE, 0), box.x)
+
+
+def _found(region: RegionMemory, box: HudBox) -> RegionMemory:
+    """Return a learned region after a detection that found it at a box."""
+    hidden = region.blank > 0 and region.box is not None and not _is_inside(box, region.box)
+    kept = RegionMemory(box=box, partner=region.partner) if hidden else _widened(region, box)
+    return RegionMemory(**{**dict(kept), "found": region.found + 1, "blank": 0})
+
+
+def _is_inside(one: HudBox, other: HudBox) -> bool:
+    """Return True if a box fills another one, except for its margin."""
+    return one.overlap(other) >= _FILLED * max(one.area, other.area)
+
+
 def _widened(region: RegionMemory, box: HudBox | None) -> RegionMemory:
     """Return a learned region that includes a box; its text is kept, its cells are not."""
     if region.box is None or box is None:
@@ -435,26 +548,55 @@ def _widened(region: RegionMemory, box: HudBox | None) -> RegionMemory:
     union = region.box.union(box)
     if union.area <= _WIDER * region.box.area or union.height > region.box.height + _ROW:
         return region
-    return RegionMemory(box=union, text=region.text, blank=region.blank)
+    return RegionMemory(box=union, text=region.text, partner=region.partner)
+
+
+def _with_partner(region: RegionMemory, partner: str) -> RegionMemory:
+    """Return a region that forms a score with another one, to be read again."""
+    return RegionMemory(**{**dict(region), "partner": partner, "agreed": False, "readings": 0})
 
 
 def _pairs(regions: Mapping[str, RegionMemory]) -> Iterator[tuple[str, str]]:
-    """Yield pairs of regions that hold the two numbers of one score: alike, and in one row."""
+    """Yield pairs of regions that hold the two numbers of one score.
+
+    They are alike, and beside or below each other.
+    """
     numbers = [
         (name, each.box)
         for name, each in regions.items()
-        if each.box is not None and each.text.isdecimal() and len(each.text) <= _LONGEST_SCORE
+        if each.box is not None
+        and not each.partner
+        and _is_steady(each)
+        and _is_one_number(each.text)
     ]
+    paired: set[str] = set()
     for name, box in numbers:
-        row = [other for other, each in numbers if _alike(box, each)]
-        if len(row) == len("12") and row[0] == name:
-            yield row[0], row[1]
+        for alike in (_in_one_row, _in_one_column):
+            group = [other for other, each in numbers if alike(box, each)]
+            if len(group) == len("12") and group[0] == name and paired.isdisjoint(group):
+                paired.update(group)
+                yield group[0], group[1]
 
 
-def _alike(one: HudBox, other: HudBox) -> bool:
+def _is_one_number(text: str) -> bool:
+    score = read_score(text, None)
+    return score is not None and len(score) == 1 and score[0] < _LEAST_NO_SCORE
+
+
+def _in_one_row(one: HudBox, other: HudBox) -> bool:
     """Return True if boxes are in one row and of about one size."""
-    return (
-        abs(one.y - other.y) <= _ROW
-        and abs(one.height - other.height) <= _ROW
-        and (max(one.width, other.width) <= _SIZE * min(one.width, other.width))
-    )
+    apart = abs(one.y + one.height / 2 - other.y - other.height / 2)
+    near = apart <= _OFF_ROW * min(one.height, other.height)
+    wider = max(one.width, other.width) > _SIZE * min(one.width, other.width)
+    return near and _are_alike(one, other) and not wider
+
+
+def _in_one_column(one: HudBox, other: HudBox) -> bool:
+    """Return True if boxes are lines of one table: aligned, of one height, and close."""
+    aligned = min(abs(one.x - other.x), abs(one.x + one.width - other.x - other.width)) <= _ROW
+    close = abs(one.y - other.y) <= _LINES * one.height
+    return aligned and close and _are_alike(one, other)
+
+
+def _are_alike(one: HudBox, other: HudBox) -> bool:
+    return max(one.height, other.height) <= _ONE_HEIGHT * min(one.height, other.height)

@@ -1,15 +1,13 @@
-"""Recognition of one line of text with the PP-OCR model that the package `rapidocr` contains.
+"""Recognition of one line of text.
 
-The model is run directly: of `rapidocr` only the file is used, since its code would load OpenCV and
-pads every line to 320 columns, which triples the cost of a score. Runs in a media child process
-(`infra.media.pool`), which loads the runtime (25 MB) and the model (50 MB) when it reads for the
-first time. Measured on one core: 7 ms for a digit, 10 ms for `2-0`, 60 ms for a line of 35 letters.
+Runs in a media child process (`infra.media.pool`), which loads the runtime (25 MB) and the model
+(50 MB) when it reads for the first time. Measured on one core: 7 ms for a digit, 10 ms for `2-0`,
+60 ms for a line of 35 letters.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,6 +15,14 @@ from typing import Final, NamedTuple
 import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
+
+from infra.media.screen.models import (
+    RECOGNITION,
+    TextRecognitionError,
+    damaged,
+    model_file,
+    open_model,
+)
 
 Grey = NDArray[np.uint8]
 
@@ -27,12 +33,6 @@ _NARROWEST: Final = 16
 _WIDEST: Final = 800
 _FIXED_MILLISECONDS: Final = 4.0
 _MILLISECONDS_PER_COLUMN: Final = 0.085
-_PACKAGE: Final = "rapidocr"
-_MODELS: Final = "models/*_rec_*.onnx"
-
-
-class TextRecognitionError(Exception):
-    """No text can be recognized on this machine; the message says why and what to do."""
 
 
 class RecognizedText(NamedTuple):
@@ -40,23 +40,6 @@ class RecognizedText(NamedTuple):
 
     text: str
     confidence: float
-
-
-def model_file() -> Path:
-    """Return the model's path.
-
-    Raises:
-        TextRecognitionError: the package is not installed or contains no model.
-    """
-    spec = find_spec(_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise TextRecognitionError(f"the package {_PACKAGE} is not installed: install it")
-    found = sorted(Path(spec.origin).parent.glob(_MODELS))
-    if not found:
-        raise TextRecognitionError(
-            f"the package {_PACKAGE} contains no model {_MODELS}: reinstall the locked version"
-        )
-    return found[0]
 
 
 class TextRecognizer:
@@ -70,24 +53,11 @@ class TextRecognizer:
     """
 
     def __init__(self, model: Path) -> None:
-        import onnxruntime  # noqa: PLC0415 - 25 MB that only a child that reads text needs
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        # An arena would keep the memory of the longest line for ever.
-        options.enable_cpu_mem_arena = False
-        options.enable_mem_pattern = False
-        options.log_severity_level = 4
+        self._session = open_model(model)
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(model), options, providers=["CPUExecutionProvider"]
-            )
             alphabet = self._session.get_modelmeta().custom_metadata_map["character"]
-        except Exception as error:  # the runtime's own errors derive from Exception
-            raise TextRecognitionError(
-                f"the model {model.name} cannot be loaded ({str(error)[:120]}): "
-                f"reinstall the package {_PACKAGE}"
-            ) from error
+        except KeyError as error:
+            raise damaged(model, error) from error
         # The first class means "no character", and the last one is a space.
         self._alphabet = ("", *alphabet.split("\n"), " ")
         self._digits = [self._alphabet.index(str(digit)) for digit in range(10)]
@@ -142,7 +112,7 @@ def shared_recognizer() -> TextRecognizer:
     Raises:
         TextRecognitionError: the model is missing or damaged.
     """
-    return TextRecognizer(model_file())
+    return TextRecognizer(model_file(RECOGNITION))
 
 
 def reading_cost(line: Grey) -> float:

@@ -1,9 +1,7 @@
-"""Learns where text stands on the screen: cells with strokes that stay while others change."""
+"""Where text stands for most of a film: cells with strokes that stay while others change."""
 
 from __future__ import annotations
 
-import base64
-import zlib
 from collections.abc import Iterator
 from typing import Final
 
@@ -22,10 +20,7 @@ _STROKES: Final = 0.045
 _LEVEL_CHANGED: Final = 2
 # If less of the picture changes, nothing is known of what stays.
 _MOVES: Final = 0.003
-_STAYS: Final = 12
-_STILL: Final = 120
 _LEARNED_AFTER: Final = 12
-_LEARN_EVERY: Final = 4
 _LASTING: Final = 0.5
 """Part of the compared pictures in which text stands where it stood before."""
 
@@ -39,57 +34,10 @@ _CANDIDATES: Final = 24
 Cells = NDArray[np.bool_]
 
 
-class RegionLearner:
-    """Learns regions from keyframes, in order.
-
-    Args:
-        levels: grey levels of the last keyframe, as `memory` returned them; empty at the start.
-        still: how long each cell has held the same strokes, as `memory` returned it.
-        compared: keyframes that were compared.
-    """
-
-    def __init__(self, levels: str, still: str, compared: int) -> None:
-        size = _GRID[0] * _GRID[1]
-        packed = _decompressed(levels, size // 2)
-        self._levels = None if packed is None else _unpacked(packed).reshape(_GRID)
-        kept = _decompressed(still, size)
-        self._still = np.zeros(_GRID, np.uint8) if kept is None else kept.reshape(_GRID)
-        self._written: Cells = np.zeros(_GRID, bool)
-        self._compared = compared
-        self._learned = False
-
-    def memory(self) -> tuple[str, str, int]:
-        """Return the state: grey levels, how long cells have stayed, and comparisons."""
-        if self._levels is None:
-            return "", "", self._compared
-        return _compressed(_packed(self._levels)), _compressed(self._still), self._compared
-
-    def see(self, luma: Grey) -> None:
-        """Compare a keyframe with the one before."""
-        levels, self._written = _grid(luma)
-        before, self._levels, self._learned = self._levels, levels, False
-        if before is None:
-            return
-        changed = np.abs(levels.astype(np.int8) - before.astype(np.int8)) >= _LEVEL_CHANGED
-        if float(changed.mean()) < _MOVES:
-            return
-        level = self._still.astype(np.int16)
-        level = np.where(self._written & ~changed, level + _STAYS, level - level // 4)
-        self._still = np.clip(level, 0, 255).astype(np.uint8)
-        self._compared += 1
-        self._learned = self._compared >= _LEARNED_AFTER and self._compared % _LEARN_EVERY == 0
-
-    def boxes(self) -> list[HudBox] | None:
-        """Return where text stays, the densest first; None until the next look."""
-        if not self._learned:
-            return None
-        return _boxes(self._still >= _STILL, self._written)
-
-
 class LastingText:
     """Finds where text stands for most of a film, whose pictures are seen in order.
 
-    Other than `RegionLearner`, it knows the whole film: text may change or flash in between.
+    Text may change or flash in between.
     """
 
     def __init__(self) -> None:
@@ -122,7 +70,7 @@ class LastingText:
 def _boxes(marked: Cells, written: Cells) -> list[HudBox]:
     """Return the boxes around marked cells that have the shape of text, the densest first."""
     found = []
-    for top, left, bottom, right in _components(_closed(marked)):
+    for top, left, bottom, right in components(_closed(marked)):
         height, width = bottom - top, right - left
         inside = int(marked[top:bottom, left:right].sum())
         if (
@@ -193,7 +141,7 @@ def _closed(marked: Cells) -> Cells:
     return closed
 
 
-def _components(marked: Cells) -> list[tuple[int, int, int, int]]:
+def components(marked: Cells) -> list[tuple[int, int, int, int]]:
     """Return the bounds (top, left, bottom, right) of connected cells, row by row."""
     open_boxes: list[list[int]] = []
     done: list[list[int]] = []
@@ -218,30 +166,3 @@ def _components(marked: Cells) -> list[tuple[int, int, int, int]]:
 def _runs(flags: Cells) -> Iterator[tuple[int, int]]:
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
-
-
-def _packed(levels: Grey) -> Grey:
-    """Return grey levels, two in a byte."""
-    flat = levels.ravel()
-    packed: Grey = (flat[::2] << 4 | flat[1::2]).astype(np.uint8)
-    return packed
-
-
-def _unpacked(packed: Grey) -> Grey:
-    levels: Grey = np.stack([packed >> 4, packed & 15], axis=1).ravel().astype(np.uint8)
-    return levels
-
-
-def _compressed(values: NDArray[np.uint8]) -> str:
-    return base64.b64encode(zlib.compress(values.tobytes(), 1)).decode()
-
-
-def _decompressed(text: str, size: int) -> NDArray[np.uint8] | None:
-    """Return stored values; None if there are none of this size."""
-    if not text:
-        return None
-    try:
-        data = zlib.decompress(base64.b64decode(text))
-    except (ValueError, zlib.error):
-        return None
-    return np.frombuffer(data, np.uint8) if len(data) == size else None

@@ -43,7 +43,7 @@ RUNBOOKS: Final = sorted(
 _PLAYED: Final = 900  # seconds of film, more than any drill takes
 _DEADLINE: Final = 90.0
 
-T = TypeVar("T", PostgresServer, TemporalServer)
+T = TypeVar("T", bound=PostgresServer | TemporalServer)
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(600 if ALL else 300)]
 
@@ -71,7 +71,7 @@ class Restarted(Generic[T]):
 
     def __init__(self, run: Callable[[], T]) -> None:
         self._run = run
-        self.server = run()
+        self.server: T = run()
 
     def start(self) -> None:
         self.server = self._run()

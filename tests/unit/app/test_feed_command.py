@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -202,11 +203,25 @@ async def test_a_missing_file_is_named(api: FakeFeedApi, source: FeedSource) -> 
         await send(replace(source, source="nowhere.xml"), api)
 
 
-async def test_a_state_file_belongs_to_one_stream(api: FakeFeedApi, source: FeedSource) -> None:
-    write(source, event(1))
+@pytest.mark.parametrize(
+    "other",
+    [{"stream_id": UUID(int=1)}, {"match": "33002"}, {"format": FeedFormat.SPORTRADAR}],
+    ids=["stream", "match", "format"],
+)
+async def test_a_state_file_belongs_to_one_feed(
+    api: FakeFeedApi, source: FeedSource, other: dict[str, Any]
+) -> None:
+    source = replace(source, format=FeedFormat.BETFAIR, match="33001")
+    await send(source, api)
+    write(source, (FEEDS / "betfair.jsonl").read_text().splitlines()[0])
     await send(source, api)
     with pytest.raises(SetupError, match="belongs to stream"):
-        await send(replace(source, stream_id=UUID(int=1)), api)
+        await send(replace(source, **other), api)
+
+
+async def test_events_of_the_api_name_no_match(api: FakeFeedApi, source: FeedSource) -> None:
+    with pytest.raises(SetupError, match="Leave out --match"):
+        await send(replace(source, match="33001"), api)
 
 
 async def test_a_queue_needs_its_name(api: FakeFeedApi, source: FeedSource) -> None:

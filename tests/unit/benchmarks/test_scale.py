@@ -15,8 +15,8 @@ from deploy.sizes import Sizes
 ROOT = Path(__file__).parents[3]
 FIGURES = ScaleFigures.read()
 SIZES = Sizes.read()
-OURS = FIGURES.measured | FIGURES.settings
-THEIRS = FIGURES.prices | FIGURES.limits
+OURS = {**FIGURES.measured, **FIGURES.settings}
+THEIRS = {**FIGURES.prices, **FIGURES.limits}
 
 
 def test_the_page_has_the_tables_that_the_script_prints() -> None:

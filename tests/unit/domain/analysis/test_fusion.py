@@ -11,7 +11,7 @@ from domain.analysis.detector import DetectorState, advance
 from domain.analysis.fusion import (
     APART,
     CHANNELS,
-    LAGS,
+    FULL_EXCITEMENT,
     PEAK_KNOWN_AFTER,
     Fusion,
     SecondRises,
@@ -22,9 +22,9 @@ from domain.analysis.signals import SignalFrame
 from domain.highlights.candidate import HighlightCandidate
 from tests.factories.signals import STREAM, TENANT, livelier, louder, play
 
-FLAT = {name: (0.0,) * len(LAGS) for name in CHANNELS}
+FLAT = dict.fromkeys(CHANNELS, 0.0)
 LOUD_AT = Fusion(
-    version="test", bias=-1.0, floor=0.0, weights={**FLAT, "loudness": (0, 0, 0, 2.0, 0, 0)}
+    version="test", bias=-1.0, floor=0.0, excitement=1.0, weights={**FLAT, "loudness": 2.0}
 )
 
 
@@ -48,7 +48,7 @@ def proposed(frames: list[SignalFrame], *, step: int) -> tuple[HighlightCandidat
     return tuple(found)
 
 
-def test_the_shipped_weights_name_every_channel_and_stretch() -> None:
+def test_the_shipped_weights_name_every_channel() -> None:
     fusion = load_fusion()
     assert tuple(fusion.weights) == tuple(CHANNELS)
     assert fusion.bias < fusion.floor < 0
@@ -57,12 +57,7 @@ def test_the_shipped_weights_name_every_channel_and_stretch() -> None:
 def test_weights_without_a_channel_are_refused() -> None:
     weights = {name: each for name, each in FLAT.items() if name != "cut"}
     with pytest.raises(ValidationError, match="weights are for"):
-        Fusion(version="test", bias=0.0, floor=0.0, weights=weights)
-
-
-def test_weights_with_a_missing_stretch_are_refused() -> None:
-    with pytest.raises(ValidationError, match="one per stretch"):
-        Fusion(version="test", bias=0.0, floor=0.0, weights={**FLAT, "cut": (0.0,)})
+        Fusion(version="test", bias=0.0, floor=0.0, excitement=0.0, weights=weights)
 
 
 def test_a_verdict_is_the_sum_of_its_parts_and_names_the_channel() -> None:
@@ -71,8 +66,32 @@ def test_a_verdict_is_the_sum_of_its_parts_and_names_the_channel() -> None:
     assert verdict.parts == {"loudness": 1.8}
 
 
+def test_sound_that_stays_loud_says_less_than_sound_that_stops() -> None:
+    stays = seconds(60, {40: 0.9, 41: 0.9, 42: 0.9, 43: 0.9})
+    assert LOUD_AT.at(40, {each.at: each for each in stays}).logit == pytest.approx(-1.0)
+
+
+def test_motion_that_stops_speaks_for_a_moment() -> None:
+    moving = Fusion(
+        version="test", bias=0.0, floor=0.0, excitement=0.0, weights={**FLAT, "motion": 1.0}
+    )
+    column = list(CHANNELS).index("motion")
+    rises = [tuple(0.6 * (name == column) for name in range(len(CHANNELS))), (0.0,) * len(CHANNELS)]
+    stops = {at: SecondRises(at=at, rises=rises[at >= 40]) for at in range(60)}
+    assert moving.at(40, stops).logit == pytest.approx(0.6)
+    assert moving.at(20, stops).logit == pytest.approx(0.0)
+
+
+def test_excitement_counts_up_to_a_limit() -> None:
+    quiet = (0.0,) * len(CHANNELS)
+    wild = {40: SecondRises(at=40, rises=quiet, excitement=60.0)}
+    half = {40: SecondRises(at=40, rises=quiet, excitement=FULL_EXCITEMENT / 2)}
+    assert LOUD_AT.at(40, wild).logit == pytest.approx(0.0)
+    assert LOUD_AT.at(40, half).logit == pytest.approx(-0.5)
+
+
 def test_a_peak_is_known_once_the_seconds_after_it_are() -> None:
-    loud = {39: 0.5, 40: 0.9, 41: 0.5}
+    loud = {40: 0.9}
     assert peak_among(LOUD_AT, seconds(39 + PEAK_KNOWN_AFTER, loud)) is None
     found = peak_among(LOUD_AT, seconds(40 + PEAK_KNOWN_AFTER, loud))
     assert found is not None
@@ -80,7 +99,7 @@ def test_a_peak_is_known_once_the_seconds_after_it_are() -> None:
 
 
 def test_a_second_beside_a_better_one_is_no_peak() -> None:
-    loud = {40: 0.5, 40 + APART - 1: 0.9}
+    loud = {40: 0.5, 40 + APART - 1: 0.9}  # no other is as high, within reach of either
     found = [peak_among(LOUD_AT, seconds(at + PEAK_KNOWN_AFTER, loud)) for at in (39, 40, 41)]
     assert found == [None, None, None]
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from domain.analysis.fusion import FusedEvidence
 from domain.analysis.scoring import SIGNAL_TAGS, Cues, evidence, excitement, score, tags
 from domain.highlights.candidate import Mark
 from domain.score import DIMENSIONS
@@ -27,6 +28,7 @@ cues = st.builds(
     dynamics=st.floats(0, 30),
     decay=st.floats(0, 1),
     held=st.floats(0, 30),
+    sustained=st.floats(0, 1),
     attack=st.floats(0, 1),
     known=st.floats(0, 1),
     quiet_before=st.floats(-60, 60),
@@ -85,6 +87,26 @@ def test_one_weak_cue_among_strong_ones_is_forgiven() -> None:
 
 def test_a_crowd_alone_is_not_enough_where_pictures_could_have_spoken() -> None:
     assert even(Cues(crowd=16.0, crowd_sigmas=6.0, voice=0.0, motion=0.0)) < 0.70
+
+
+def test_a_bang_that_is_over_at_once_is_no_crowd() -> None:
+    bang = STRONG.model_copy(update={"sustained": 0.1})
+    assert even(bang) < 0.70
+    assert "brief" in {each.signal for each in evidence(bang)}
+    assert "brief" not in {each.signal for each in evidence(STRONG)}
+
+
+def test_a_moment_of_the_fusion_is_ranked_by_the_fusion_and_stays_weak() -> None:
+    logits = (-1.0, 0.2, 0.8, 2.0)
+    weak = [even(STRONG.with_fused(FusedEvidence(logit=each, parts={}))) for each in logits]
+    assert weak == sorted(weak)
+    assert len(set(weak)) == len(weak)
+    assert max(weak) < 0.70
+
+
+def test_a_mark_counts_in_full_for_a_moment_of_the_fusion() -> None:
+    fused = Cues(fused=FusedEvidence(logit=-1.0, parts={}), mark=Mark(label="goal"))
+    assert even(fused) == pytest.approx(even(Cues(mark=Mark(label="goal"))))
 
 
 def test_dimensions_lean_towards_the_cues_that_speak_for_them() -> None:

@@ -63,6 +63,7 @@ def words(shown: Shown, hud: Hud = SOCCER, holds: HudKind | None = HudKind.SCORE
         ("50% OFF", None, None),
         ("goal!", None, None),
         ("SOL", 1, None),
+        ("ARS 10 CHE", 2, (1, 0)),
         ("", None, None),
     ],
 )
@@ -170,6 +171,13 @@ def test_a_learned_region_is_a_score_by_what_it_looks_like() -> None:
     (fact,) = facts([*bug, *scored], holds=None)
     assert fact.state == MatchState(score_before=(0, 0), score_after=(1, 0), clock="42:12")
     assert facts([(0, "41:30"), (2, "41:30"), (4, "41:31"), (6, "41:31")], holds=None) == []
+
+
+def test_a_learned_score_goes_on_where_the_graphic_has_moved() -> None:
+    before = readings([(0, "ARS 1-0 CHE"), (2, "ARS 1-0 CHE")], None, "learned-1")
+    after = readings([(30, "ARS 1-1 CHE"), (32, "ARS 1-1 CHE")], None, "learned-2")
+    found = follow_screen(ScreenState(), [*before, *after], SOCCER)[1]
+    assert [fact.words for fact in found] == ["score 1–0 → 1–1 on screen"]
 
 
 def test_a_learned_counter_that_falls_is_ammunition_and_no_score() -> None:

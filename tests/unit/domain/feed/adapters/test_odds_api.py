@@ -44,6 +44,14 @@ def test_one_bookmaker_of_three_makes_no_event() -> None:
     assert [each for each in lines([[first], [moved]]) if each.startswith("odds")] == []
 
 
+def test_a_market_that_cannot_be_read_is_not_taken_for_suspended() -> None:
+    feed = OddsApiFeed.of(None)
+    feed.read(answer(2.0))
+    reading = feed.read(answer(0, at="2026-05-02T19:00:05Z"))
+    assert reading.events == ()
+    assert len(reading.problems) == 1
+
+
 def test_american_odds_are_converted() -> None:
     found = lines([answer(-200), answer(-600, at="2026-05-02T19:00:05Z")])
     assert found == ["odds match_result/away 1.50>1.17"]

@@ -151,6 +151,12 @@ def test_a_market_that_is_suspended_alone_is_named() -> None:
     ]
 
 
+def test_a_stop_of_some_markets_names_their_group() -> None:
+    stop = xml(f'<bet_stop event_id="m" timestamp="{START}" groups="corners|cards"/>')
+    events = read_all(SportradarFeed.of(None), stop)
+    assert [line(e) for e in events] == ["suspended group corners", "suspended group cards"]
+
+
 def test_the_same_message_again_makes_the_same_ids() -> None:
     first = read_all(SportradarFeed.of(None), *xml_messages("sportradar.xml"))
     again = read_all(SportradarFeed.of(None), *xml_messages("sportradar.xml"))

@@ -8,8 +8,10 @@ import pytest
 
 from domain.analysis.screen import ScreenMemory, ScreenReading, ScreenState, follow_screen
 from domain.profiles.model import Hud, HudBox, HudKind, HudRegion
+from infra.media.screen.detection import TextDetector
+from infra.media.screen.models import DETECTION, RECOGNITION, TextRecognitionError, model_file
 from infra.media.screen.reader import ScreenReader
-from infra.media.screen.recognition import TextRecognitionError, TextRecognizer, model_file
+from infra.media.screen.recognition import TextRecognizer
 from tests.factories.screens import Color, Screen
 
 WHITE, BLACK, YELLOW, RED = (240, 240, 240), (10, 10, 10), (230, 220, 60), (200, 20, 20)
@@ -113,6 +115,48 @@ def test_a_score_is_learned_and_kept_through_adverts() -> None:
     assert len(memory.model_dump_json()) < 32_000
 
 
+def follow(screens: list[Screen], hud: Hud) -> list[str]:
+    """Return the facts of keyframes that are two seconds apart."""
+    memory, state, found = ScreenMemory(), ScreenState(), []
+    for number, screen in enumerate(screens):
+        reader = ScreenReader(hud, memory)
+        reader.see(screen.frame(), 2.0 * number)
+        memory = reader.memory()
+        state, facts = follow_screen(state, reader.readings, hud)
+        found += [fact.words for fact in facts]
+    return found
+
+
+def test_the_numbers_of_a_score_that_stand_apart_are_learned_as_one() -> None:
+    screens = []
+    for number in range(16):
+        screen = Screen()
+        screen.write("HOME", 60, 40, color=WHITE, paper=NAVY)
+        screen.write(f"{int(number >= 10)}", 300, 40, color=WHITE, paper=NAVY)
+        screen.write("GUESTS", 60, 90, color=WHITE, paper=NAVY)
+        screen.write("0", 300, 90, color=WHITE, paper=NAVY)
+        screens.append(screen)
+    assert follow(screens, Hud(score_step=1)) == ["score 0–0 → 1–0 on screen"]
+
+
+def test_letters_that_the_model_does_not_know_leave_the_score() -> None:
+    screens = []
+    for number in range(14):
+        screen = Screen()
+        screen.write(f"ДИНАМО {int(number >= 8)} - 2 СПАРТАК", 60, 40, color=WHITE, paper=NAVY)
+        screens.append(screen)
+    assert follow(screens, Hud(score_step=1)) == ["score 0–2 → 1–2 on screen"]
+
+
+def test_without_a_detector_the_channel_is_off_and_says_what_to_do(tmp_path: Path) -> None:
+    damaged = tmp_path / "det.onnx"
+    damaged.write_bytes(model_file(DETECTION).read_bytes()[:100_000])
+    reader = ScreenReader(Hud(), ScreenMemory(), detector=lambda: TextDetector(damaged))
+    reader.see(Screen().frame(), 2.0)
+    assert "the model det.onnx cannot be loaded" in reader.memory().off
+    assert "reinstall the package rapidocr" in reader.memory().off
+
+
 def test_a_small_picture_turns_the_channel_off_and_says_what_to_do() -> None:
     low = HudRegion(holds=HudKind.SCORE, box=HudBox(x=0, y=0, width=0.5, height=0.05))
     reader = ScreenReader(Hud(regions={"score": low}), ScreenMemory())
@@ -123,12 +167,12 @@ def test_a_small_picture_turns_the_channel_off_and_says_what_to_do() -> None:
     )
 
 
-@pytest.mark.parametrize("size", [(100, 100), (64, 36), (854, 480)])
+@pytest.mark.parametrize("size", [(100, 100), (64, 36), (854, 480), (608, 1080), (7680, 4320)])
 def test_regions_are_learned_in_pictures_of_any_size(size: tuple[int, int]) -> None:
     screen = Screen(*size)
     screen.write("1 - 0", 2, 2, size=max(12, size[1] // 25), color=WHITE)
     reader = ScreenReader(Hud(), ScreenMemory())
-    for at in (2.0, 4.0):
+    for at in (2.0, 4.0, 6.0, 8.0):
         reader.see(screen.frame(), at)
     assert reader.memory().off == ""
 
@@ -169,7 +213,7 @@ def test_without_a_model_the_channel_is_off_and_tries_again_later(tmp_path: Path
 
 def test_a_corrupt_model_is_refused_with_what_to_do(tmp_path: Path) -> None:
     corrupt = tmp_path / "rec.onnx"
-    corrupt.write_bytes(model_file().read_bytes()[:100_000])
+    corrupt.write_bytes(model_file(RECOGNITION).read_bytes()[:100_000])
     with pytest.raises(TextRecognitionError, match="reinstall the package rapidocr"):
         TextRecognizer(corrupt)
 
