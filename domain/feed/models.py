@@ -106,6 +106,11 @@ def _instant(value: object) -> object:
         ) from None
 
 
+def _sequence(value: object) -> object:
+    """Take an array of JSON for a tuple, also in strict validation."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 class FeedTime(_Wire):
     """When an event happened. Exactly one of the four forms is set."""
 
@@ -194,7 +199,9 @@ class FeedEvent(_Wire):
     odds: OddsMove | None = None
     state: FeedState | None = None
     result: BetResult | None = Field(default=None, description="Result of a settled bet.")
-    subjects: Annotated[tuple[Subject, ...], Field(max_length=MOST_SUBJECTS, strict=False)] = Field(
+    subjects: Annotated[
+        tuple[Subject, ...], BeforeValidator(_sequence), Field(max_length=MOST_SUBJECTS)
+    ] = Field(
         default=(),
         description="Opaque references to bets or users, without personal data.",
     )

@@ -11,6 +11,7 @@ from sqlalchemy.exc import ProgrammingError
 from temporalio.testing import ActivityEnvironment
 
 from activities.maintenance import MaintenanceActivities
+from domain.feed.models import FeedEvent
 from domain.highlights.selection import DecisionStatus
 from domain.tenants.audit import ActorKind, AuditAction
 from domain.tenants.retention import (
@@ -24,12 +25,15 @@ from domain.tenants.retention import (
 from domain.tenants.usage import UsageKind, usage_event
 from infra.db.engine import Database
 from infra.db.repositories import highlights, idempotency, tenants, usage
+from infra.db.repositories.feed import feed_events
 from infra.db.tables import (
     AuditEntry,
     Base,
     BeamRow,
     ClosedSession,
     EventRow,
+    EventSubject,
+    FeedEventRow,
     Highlight,
     IdempotencyKey,
     InboundEvent,
@@ -106,6 +110,19 @@ async def test_old_events_go(database: Database, tenant: UUID) -> None:
     await age(database, tenant, EventRow)
     await expire(database)
     assert await count(database, tenant, EventRow) == 0
+
+
+async def test_old_events_of_feeds_go(database: Database, tenant: UUID) -> None:
+    stream = await new_stream(database, tenant)
+    event = FeedEvent.model_validate(
+        {"id": "g1", "kind": "score", "at": {"media": 1.0}, "subjects": ["bet:1"]}
+    )
+    async with database.session(tenant) as session:
+        await feed_events.put(session, tenant_id=tenant, stream_id=stream, events=[event])
+        await session.execute(update(FeedEventRow).values(received_at=OLD - timedelta(days=1)))
+    await expire(database)
+    assert await count(database, tenant, FeedEventRow) == 0
+    assert await count(database, tenant, EventSubject) == 0
 
 
 async def test_old_events_of_100ms_go_once_they_are_done(

@@ -15,6 +15,7 @@ from api.connections import hms_webhooks
 from api.connections import routes as connections
 from api.exports import batches as export_batches
 from api.exports import routes as exports
+from api.feed import routes as feed
 from api.highlights import feedback, search
 from api.highlights import routes as highlights
 from api.keys import routes as keys
@@ -54,6 +55,7 @@ RESOURCES = (
         profiles,
         taste,
         usage,
+        feed,
     ),
     *(connections, hms_webhooks, webhooks, deliveries, keys, audit),
 )

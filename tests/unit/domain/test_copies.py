@@ -18,7 +18,7 @@ from domain.highlights.candidate import (
 )
 from domain.highlights.moderation import Moderation
 from domain.highlights.selection import Decision, DecisionStatus, Reason, Tier
-from domain.media.segments import TimedMetadata
+from domain.media.segments import FeedMark, TimedMetadata
 from domain.model import Model
 from domain.profiles.criteria import Criteria
 from domain.profiles.matching import Alternative, ProfileMatch
@@ -99,7 +99,14 @@ MATCH = ProfileMatch(
     alternatives=(Alternative(profile_id="rugby", score=0.5, alias="rugby"),),
     notes=("note",),
 )
-METADATA = TimedMetadata(id="1", at=2.0, duration=1.0, payload="goal", problem="none")
+METADATA = TimedMetadata(
+    id="1",
+    at=2.0,
+    duration=1.0,
+    payload="goal",
+    problem="none",
+    feed=FeedMark(event=SOME_ID, hint=True, words="next goal"),
+)
 PROFILE = GameProfile(
     id="soccer",
     version="1",

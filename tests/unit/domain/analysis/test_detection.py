@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from domain.analysis.detector import DetectorState, advance
 from domain.analysis.signals import SignalFrame
 from domain.highlights.candidate import HighlightCandidate
-from domain.media.segments import TimedMetadata
+from domain.media.segments import FeedMark, TimedMetadata
 from domain.profiles.model import GameProfile
 from tests.factories.signals import (
     STREAM,
@@ -196,6 +197,43 @@ def test_a_mark_is_found_where_its_offset_says() -> None:
     payload = '{"highlight": {"label": "ace", "offset": -20}}'
     (candidate,) = good(found(play(90), TimedMetadata(id="1", at=60.0, payload=payload)))
     assert candidate.peak == pytest.approx(40.0, abs=0.5)
+
+
+def fed(at: float, *, hint: bool, number: int = 1) -> TimedMetadata:
+    """An event of the feed as a marker."""
+    feed = FeedMark(event=UUID(int=number), hint=hint, words="next goal: 2.40 → 1.25")
+    return TimedMetadata(id=f"feed/{number}", at=at, payload="goal", feed=feed)
+
+
+def test_a_hint_strengthens_a_moment_and_makes_none() -> None:
+    (plain,) = found(moment(play(90), 50))
+    (hinted,) = found(moment(play(90), 50), fed(52.0, hint=True))
+    assert combined(hinted) > combined(plain)
+    assert any("2.40 → 1.25" in each.words for each in hinted.evidence)
+    assert found(play(90), fed(40.0, hint=True)) == ()
+
+
+def test_an_official_event_replaces_a_hint_of_the_same_moment() -> None:
+    frames = moment(play(90), 50)
+    state, (first,) = advance(
+        DetectorState(), frames[:240], [fed(51.0, hint=True)], tenant_id=TENANT, stream_id=STREAM
+    )
+    event = fed(52.0, hint=False, number=2)
+    _, (again,) = advance(state, frames[240:], [event], tenant_id=TENANT, stream_id=STREAM)
+    assert again.id == first.id
+    assert again.mark is not None
+    assert again.mark.feed == event.feed
+
+
+def test_an_event_that_is_read_with_each_window_counts_once() -> None:
+    frames, event = play(90), fed(40.0, hint=False)
+    state, candidates = DetectorState(), []
+    for first in range(0, len(frames), 24):
+        state, settled = advance(
+            state, frames[first : first + 24], [event], tenant_id=TENANT, stream_id=STREAM
+        )
+        candidates += settled
+    assert [each.mark.feed for each in candidates if each.mark] == [event.feed]
 
 
 def test_an_advert_marker_makes_no_moment() -> None:
