@@ -60,12 +60,22 @@ drills: setup ## Kill, stop and cut off workers that share ten live streams (DRI
 	@DRILL_PLAYLIST=$${PLAYLIST:-10} $(BIN)/pytest tests/e2e/test_two_workers.py \
 	  $${DRILLS:+-k "$$DRILLS"}
 
+.PHONY: fault-drill
+fault-drill: setup ## Stop each server in turn during a stream; wait for its alert, and run its runbook
+	@bin/system-packages
+	@bin/locked-tools s3_server
+	@FAULT_DRILL=1 $(BIN)/pytest tests/integration/deploy/test_fault_drill.py
+
 .PHONY: lint
 lint: $(READY) lint-deploy ## Check format, style, types, import contracts and deployments
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@bin/locked-tools actionlint
+	@for actionlint in "$${HIGHLIGHTS_HOME:-$$HOME/.cache/highlights}"/tools/actionlint-*/bin/actionlint; do \
+	  [ ! -x "$$actionlint" ] || "$$actionlint" .github/workflows/*; \
+	done
 
 DEPLOY := .venv/.deploy
 

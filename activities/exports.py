@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
+import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -29,13 +34,20 @@ from infra.db.engine import Database
 from infra.db.repositories import exports
 from infra.media.concat import SourceFile, SpliceError
 from infra.media.exports.renderer import BadWatermarkError, ExportRenderer, RenditionFile
+from infra.media.ffmpeg import FfmpegError, FfmpegKilledError
 from infra.media.render import Cut
 from infra.storage.clips import ClipStore
+from infra.storage.s3 import S3Error
 from infra.storage.scratch import scratch_directory
 from infra.storage.segment_index import StoredSegments
-from infra.storage.segments import SegmentStore, UnknownKeyError
+from infra.storage.segments import SegmentStore, StoreError, StoreFullError, UnknownKeyError
 
 _HEARTBEAT_INTERVAL: Final = 2.0
+_STORE_PATIENCE: Final = 600.0
+_FIRST_DELAY: Final = 0.5
+_LONGEST_DELAY: Final = 10.0
+_RETRY_DELAY: Final = timedelta(seconds=20)
+_log = structlog.get_logger(__name__)
 
 
 class _Source(NamedTuple):
@@ -56,6 +68,7 @@ class ExportActivities(Exports):
         renderer: makes the files.
         dispatcher: sends events at once; without it, the outbox relay does.
         scratch: directory for temporary files; by default the system's.
+        store_patience: seconds to wait for a clip store that does not take a finished file.
     """
 
     def __init__(
@@ -67,7 +80,9 @@ class ExportActivities(Exports):
         renderer: ExportRenderer,
         dispatcher: WebhookDispatcher | None = None,
         scratch: Path | None = None,
+        store_patience: float = _STORE_PATIENCE,
     ) -> None:
+        self._store_patience = store_patience
         self._database = database
         self._segments = segments
         self._clips = clips
@@ -77,6 +92,14 @@ class ExportActivities(Exports):
 
     @activity.defn(name="render_export")
     async def render_export(self, request: RenderExportInput) -> RenderedExport:
+        try:
+            return await self._render(request)
+        except (FfmpegError, OSError, StoreError) as error:
+            if (failure := _passing_failure(error)) is None:
+                raise
+            raise failure from error
+
+    async def _render(self, request: RenderExportInput) -> RenderedExport:
         spec, done = request.spec, 0.0
 
         def report(seconds: float) -> None:
@@ -215,12 +238,31 @@ class ExportActivities(Exports):
             raise _refusal(message, "media_missing") from error
         return SourceFile.of(segment, path, first=first)
 
+    async def _put(self, key: str, file: Path) -> None:
+        """Store a file that was rendered, which is worth waiting for a store that is away or full.
+
+        Raises:
+            OSError: the store refused it for all of `store_patience`.
+        """
+        delay, until = _FIRST_DELAY, time.monotonic() + self._store_patience
+        while True:
+            try:
+                await self._clips.put(key, file)
+            except OSError as error:
+                if time.monotonic() + delay > until:
+                    raise
+                _log.warning("export_not_stored", key=key, cause=str(error), retry_in=delay)
+            else:
+                return
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, _LONGEST_DELAY)
+
     async def _store(
         self, spec: ExportSpec, number: int, file: RenditionFile, *, at: float
     ) -> RenderedRendition:
         if file.problem:
             return RenderedRendition(number=number, message=file.problem)
-        await self._clips.put(spec.key(number), file.path)
+        await self._put(spec.key(number), file.path)
         return RenderedRendition(
             number=number,
             key=spec.key(number),
@@ -236,6 +278,34 @@ class ExportActivities(Exports):
             sha256=file.sha256,
             ready_at=datetime.now(UTC),
         )
+
+
+def _passing_failure(error: FfmpegError | OSError | StoreError) -> ApplicationError | None:
+    """Return what a tenant reads of a failure that passes; None for any other.
+
+    The activity is retried; only after its last attempt the export fails with the message.
+    """
+    if isinstance(error, FfmpegKilledError):
+        code = "encoder_killed"
+        message = (
+            "The encoder was killed, as a rule for lack of memory. Ask for fewer or smaller "
+            "renditions at once."
+        )
+    elif _is_full(error):
+        code = "disk_full"
+        message = "The worker's disk or the store of finished files is full. Ask again later."
+    elif isinstance(error, S3Error | StoreError):
+        code = "store_unavailable"
+        message = "The store of media and finished files does not respond. Ask again later."
+    else:
+        return None
+    return ApplicationError(message, type=code, next_retry_delay=_RETRY_DELAY)
+
+
+def _is_full(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return isinstance(error, StoreFullError) or os.strerror(errno.ENOSPC) in str(error)
 
 
 def _refusal(message: str, code: str) -> ApplicationError:

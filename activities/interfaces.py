@@ -15,6 +15,7 @@ from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.clips.models import ClipSpec, RenderedClip
 from domain.exports.batches import BatchRef, NextExports, NextExportsInput
 from domain.exports.models import ExportRecord, RenderedExport, RenderExportInput
+from domain.feed.messages import LinkFeedInput, LinkFeedResult
 from domain.highlights.selection import SelectHighlightsInput, SelectHighlightsResult
 from domain.hms.messages import (
     ConnectionList,
@@ -125,6 +126,15 @@ class Selection(ABC):
         Candidates and decisions are written in one transaction. The decisions depend on the
         request alone, so that a retry after a lost answer decides and records the same again.
         """
+
+
+class FeedLinking(ABC):
+    """Links events of feeds to highlights; queue `io`."""
+
+    @abstractmethod
+    @activity.defn(name="link_feed_events")
+    async def link_feed_events(self, request: LinkFeedInput) -> LinkFeedResult:
+        """Place a stream's waiting events, and link them to highlights. Idempotent."""
 
 
 class Clips(ABC):

@@ -22,6 +22,7 @@ from activities.ingest.poller import PlaylistPoller
 from activities.ingest.renditions import SeparateAudio
 from activities.ingest.store import StoreGuard
 from activities.interfaces import Recordings
+from app.services.clips import MediaRetention
 from domain.ingest.messages import IngestLimits, IngestProgress
 from domain.ingest.playlist import ListedSegment, MediaPlaylist
 from domain.ingest.window import WindowBuilder
@@ -56,6 +57,7 @@ from infra.media.recordings.cache import UPLOADED, RecordingCache, is_local, upl
 from infra.media.recordings.local_recording import LocalRecording
 from infra.media.recordings.media_file import UnusableFileError
 from infra.ssrf import UrlForbiddenError
+from infra.storage.segment_index import StoredSegment, StoredSegments
 from infra.storage.segments import SegmentStore
 
 
@@ -120,7 +122,8 @@ def problem_of(error: Exception) -> StreamEnd:
 def recording_prefix(*, tenant_id: UUID, stream_id: UUID) -> str:
     """Return the key prefix of all stored segments of a stream's recording.
 
-    They are separate from those of the live stream, which are deleted by other rules.
+    They are separate from those of the live stream, which are deleted by other rules. A whole
+    recording has no live stream; what is kept of it is stored like one.
     """
     return f"{tenant_id}/{stream_id}/recording/"
 
@@ -159,11 +162,23 @@ class ChunkFetch:
         self._builder = WindowBuilder(
             tenant_id=request.tenant_id, stream_id=request.stream_id, progress=progress
         )
+        self._progress = progress
+        self._index = _index_of(store, request) if request.keep else None
 
     @property
     def progress(self) -> IngestProgress:
-        """Progress of the chunk, for heartbeats."""
-        return self._builder.progress
+        """Progress of the chunk up to the last `save`, for heartbeats."""
+        return self._progress
+
+    async def save(self) -> None:
+        """Write the index, if the media is kept; an interrupted chunk continues from here.
+
+        Raises:
+            StoreError: the store refused it.
+        """
+        if self._index is not None:
+            await self._index.write()
+        self._progress = self._builder.progress
 
     def missing(self, most: int) -> tuple[ListedSegment, ...]:
         """Return the next segments to fetch, at most so many."""
@@ -186,10 +201,13 @@ class ChunkFetch:
             )
             return
         media = outcome.media.without_first(skip) if skip else outcome.media
-        placed = self._builder.place(listed, media, published_at=now)
-        ref = placed.model_copy(update={"key": self._key(placed, media.suffix)})
+        ref = self._builder.place(listed, media, published_at=now)
+        if self._index is None:
+            ref = ref.model_copy(update={"key": self._key(ref, media.suffix)})
         if outcome.file is not None:
             await self._store.adopt(ref.key, outcome.file)
+        if self._index is not None:
+            await self._index.note(StoredSegment(listed=listed, media=media, ref=ref))
         self._builder.commit(ref, listed, media)
 
     def result(self) -> FetchRecordingResult:
@@ -231,6 +249,7 @@ class RecordingActivities(Recordings):
         client: HTTP client for untrusted URLs (SSRF guard).
         pool: child processes that decode media.
         ffmpeg: the ffmpeg that cuts media files into segments.
+        retention: says how long the media of a whole recording is kept.
         heartbeat_interval: seconds between heartbeats.
     """
 
@@ -241,8 +260,10 @@ class RecordingActivities(Recordings):
         client: HlsClient,
         pool: MediaPool,
         ffmpeg: Path,
+        retention: MediaRetention,
         heartbeat_interval: float = INTERVAL,
     ) -> None:
+        self._retention = retention
         self._store = store
         self._client = client
         self._pool = pool
@@ -299,6 +320,7 @@ class RecordingActivities(Recordings):
         async def obtain() -> None:
             wanted = piece.missing(_AT_A_TIME)
             await _take(piece, [_obtain(fetcher, audio, each, request.limits) for each in wanted])
+            await piece.save()
 
         try:
             async with heartbeating(lambda: piece.progress, interval=self._heartbeat_interval):
@@ -325,6 +347,10 @@ class RecordingActivities(Recordings):
             await delete_analyzer_states(
                 self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
             )
+            if request.keep and not await self._retention.keep(
+                tenant_id=request.tenant_id, stream_id=request.stream_id
+            ):
+                await _index_of(self._store, request).release(before=None)
             return
         for key in await self._store.list(prefix):
             if ends_at(key) > request.before:
@@ -407,6 +433,12 @@ class RecordingActivities(Recordings):
         self._playlists.move_to_end((owner, url))
         while len(self._playlists) > _PLAYLISTS_KEPT:
             self._playlists.popitem(last=False)
+
+
+def _index_of(
+    store: SegmentStore, request: FetchRecordingInput | RecordingRelease
+) -> StoredSegments:
+    return StoredSegments(store, tenant_id=request.tenant_id, stream_id=request.stream_id)
 
 
 def _owner(request: SurveyInput | FetchRecordingInput) -> _Owner:

@@ -23,9 +23,13 @@ from domain.highlights.selection import (
     SelectHighlightsResult,
 )
 from domain.highlights.taste import Taste, apply_taste
+from domain.profiles.model import GameProfile
+from domain.score import combination
 from infra.db.engine import Database
 from infra.db.repositories import highlights
+from infra.db.repositories.feed import feed_events
 from infra.db.repositories.profiles import Tastes
+from infra.profiles.phrasebooks import shipped_phrasebooks
 from infra.profiles.store import ProfileStore
 from infra.telemetry.metrics import HIGHLIGHTS, MOMENT_TO_PLAYABLE, seconds_since
 from infra.telemetry.traces import start_moment
@@ -86,8 +90,13 @@ class SelectionActivities(Selection):
                     tenant_id=request.tenant_id,
                     stream_id=request.stream_id,
                     profile=pinned.profile,
-                    candidates=candidates,
+                    candidates=[_described(each, pinned.profile) for each in candidates],
                     decisions=[decision.until(media_end) for decision in result.decisions],
+                )
+                await feed_events.attach(
+                    session,
+                    tenant_id=request.tenant_id,
+                    highlights=_fed(candidates, pinned.profile),
                 )
             _note_published(candidates, result.decisions, changed)
             if changed and self._dispatcher is not None:
@@ -100,6 +109,31 @@ class SelectionActivities(Selection):
             return Taste()
         async with self._database.session(request.tenant_id) as session:
             return await Tastes(session).in_force(request.tenant_id, request.profile_id)
+
+
+def _described(candidate: HighlightCandidate, profile: GameProfile) -> HighlightCandidate:
+    """Return a candidate with its titles in all languages, and what is objectionable in them."""
+    phrasebooks = shipped_phrasebooks()
+    titles = phrasebooks.titles(candidate, profile)
+    return candidate.replace(titles=titles, moderation=phrasebooks.moderate(candidate, titles))
+
+
+def _fed(
+    candidates: Sequence[HighlightCandidate], profile: GameProfile
+) -> dict[UUID, tuple[UUID, bool]]:
+    """Return the candidate that each event of the feed marks, and if it rests on the event.
+
+    It does if its score without the mark is below the threshold.
+    """
+    combined, least = combination(profile.weights), profile.thresholds.standard
+    return {
+        each.mark.feed.event: (
+            each.id,
+            each.unmarked is None or combined(each.unmarked) < least,
+        )
+        for each in candidates
+        if each.mark is not None and each.mark.feed is not None
+    }
 
 
 def _note_published(

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -21,6 +21,7 @@ from api.connections import routes as connections
 from api.errors.handlers import add_exception_handlers
 from api.exports import batches as export_batches
 from api.exports import routes as exports
+from api.feed import routes as feed
 from api.highlights import feedback, search
 from api.highlights import routes as highlights
 from api.keys import routes as keys
@@ -82,8 +83,22 @@ _RESOURCES: Final = (
     *(streams, stream_events, stream_chapters, deletions, recordings),
     *(clip_playback, clips_on_demand),
     *(search, highlights, feedback, clips, exports, export_batches, profiles, taste),
+    feed,
     *(connections, deliveries, webhooks),
     *(usage, keys, audit, health),
+)
+_DEPENDENCIES: Final = [
+    Depends(require_acceptable),
+    Depends(charge_file),
+    Depends(require_declared_without_key),
+]
+# Routes and parameters are the same in every application of a process, and FastAPI takes .3 s to
+# analyze them, so they are shared.
+_API: Final = APIRouter()
+for _resource in _RESOURCES:
+    _API.include_router(_resource.router, dependencies=_DEPENDENCIES)
+_PARAMETERS: Final = DeclaredParameters(
+    [resource.router for resource in _RESOURCES], open_to_any=hms_webhooks.NAMES
 )
 # POST requests that only read.
 _READS: Final = frozenset({"/v1/highlights/batch-get", "/v1/profiles/match"})
@@ -93,6 +108,7 @@ _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "highlights", "description": "Highlights found in streams."},
     {"name": "clips", "description": "Clips of highlights and on demand."},
     {"name": "exports", "description": "Files of clips and streams in other formats."},
+    {"name": "feed", "description": "Events of your feed, and highlights of your bets."},
     {"name": "profiles", "description": "Scoring rules of each game, and your overrides."},
     {"name": "connections", "description": "100ms workspaces whose events start streams."},
     {"name": "100ms", "description": "Receivers of 100ms webhooks."},
@@ -138,18 +154,8 @@ def create_app(shared: ServiceRegistry, *, close: Callable[[], Awaitable[None]])
         redirect_slashes=False,
     )
     app.state.services = services
-    app.state.parameters = DeclaredParameters(
-        [resource.router for resource in _RESOURCES], open_to_any=hms_webhooks.NAMES
-    )
-    for resource in _RESOURCES:
-        app.include_router(
-            resource.router,
-            dependencies=[
-                Depends(require_acceptable),
-                Depends(charge_file),
-                Depends(require_declared_without_key),
-            ],
-        )
+    app.state.parameters = _PARAMETERS
+    app.router.routes.extend(_API.routes)
     add_documentation(app)
     complete_document(app)
     document_events(app)

@@ -21,6 +21,7 @@ from filelock import FileLock
 from rich.console import Console
 
 from app.settings import read_settings, require_database, require_temporal
+from domain.feed.adapters.match import FeedFormat
 from domain.tenants.addresses import network
 from domain.tenants.audit import OPERATOR
 from domain.tenants.keys import DEFAULT_OVERLAP, LONGEST_OVERLAP, KeyChangeRefusedError, Scope
@@ -508,6 +509,12 @@ def process(
     *,
     game: Annotated[str | None, typer.Option(help="Game, sport or league.")] = None,
     title: Annotated[str | None, typer.Option(help="For people.")] = None,
+    language: Annotated[
+        list[str] | None, typer.Option(help="Language of titles and tags (BCP 47); repeatable.")
+    ] = None,
+    criteria: Annotated[
+        str | None, typer.Option(help='What to show: "goals and cards, no replays".')
+    ] = None,
     url: Annotated[
         str | None,
         typer.Option(envvar="HIGHLIGHTS_URL", help="API; else that of the running `dev`."),
@@ -523,13 +530,71 @@ def process(
     access = recordings.api_access(read_settings(), url=url, key=key)
     done = asyncio.run(
         recordings.process(
-            recordings.Recording(source=recording, game=game, title=title),
+            recordings.Recording(
+                source=recording,
+                game=game,
+                title=title,
+                languages=tuple(language or ()),
+                criteria=criteria,
+            ),
             access,
             console=Console(stderr=as_json),
             as_json=as_json,
         )
     )
     raise typer.Exit(0 if done else 1)
+
+
+@cli.command()
+def feed(
+    stream_id: Annotated[UUID, typer.Argument(help="Stream that the events belong to.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="File with a message on each line, - for standard input, or URL of a broker."
+        ),
+    ],
+    *,
+    feed_format: Annotated[FeedFormat, typer.Option("--format", help="Format of the messages.")],
+    match: Annotated[
+        str | None, typer.Option(help="Id of the match in the feed. Default: the only one.")
+    ] = None,
+    queue: Annotated[str | None, typer.Option(help="Queue of the broker.")] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="File that remembers how far the feed was sent.")
+    ] = None,
+    skip_invalid: Annotated[
+        bool, typer.Option("--skip-invalid", help="Report what is wrong, and go on without it.")
+    ] = False,
+    url: Annotated[
+        str | None,
+        typer.Option(envvar="HIGHLIGHTS_URL", help="API; else that of the running `dev`."),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(envvar="HIGHLIGHTS_KEY", help="Key of the API.")
+    ] = None,
+) -> None:
+    """Send scores, odds and settlements of a feed to a stream."""
+    from app.feed import FeedSource, send_feed
+    from app.recordings import api_access
+
+    access = api_access(read_settings(), url=url, key=key)
+    summary = asyncio.run(
+        send_feed(
+            FeedSource(
+                stream_id=stream_id,
+                source=source,
+                format=feed_format,
+                match=match,
+                queue=queue,
+                state=state,
+                skip_invalid=skip_invalid,
+            ),
+            access,
+            console=Console(stderr=True),
+        )
+    )
+    typer.echo(str(summary))
 
 
 @cli.command()

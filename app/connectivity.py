@@ -33,6 +33,7 @@ from infra.amqp.relay import EXCHANGE
 from infra.db.engine import database_address
 from infra.db.inspection import DatabaseAccess, inspect_access
 from infra.db.migration import compare_schema, newest_revision, summary
+from infra.db.tls import InvalidTlsError, tls_problem
 from infra.errors import SetupError
 from infra.settings import Settings
 from infra.storage.s3 import S3Bucket, S3Connection, S3Error, S3Location
@@ -116,9 +117,17 @@ async def _database(settings: Settings, clocks: ClockOffsets) -> list[Finding]:
     try:
         access = await inspect_access(url)
         schema = await compare_schema(url)
-    except (OSError, SQLAlchemyError) as error:
-        advice = f"{_innermost(error)}: check DATABASE_URL, the server and its firewall"
-        return [Finding("Database", "missing", where, advice=advice)]
+    except SetupError as error:
+        return [Finding("Database", "missing", where, advice=str(error))]
+    except (OSError, SQLAlchemyError, InvalidTlsError) as error:
+        problem = tls_problem(error)
+        advice = (
+            f"{_innermost(error)}: check DATABASE_URL, the server and its firewall"
+            if problem is None
+            else str(problem)
+        )
+        name = "Database" if problem is None else "Database: TLS"
+        return [Finding(name, "missing", where, advice=advice)]
     clocks.seconds["database"] = access.clock_offset
     return [
         _encryption(access, where),
@@ -144,8 +153,11 @@ async def _database(settings: Settings, clocks: ClockOffsets) -> list[Finding]:
 def _encryption(access: DatabaseAccess, where: str) -> Finding:
     place = where.rpartition("/")[0]
     host = place.rpartition(":")[0] or place
+    if access.is_verified:
+        return Finding("Database: TLS", "ok", where, "the certificate is verified")
     if access.is_encrypted:
-        return Finding("Database: TLS", "ok", where)
+        advice = "any server would be accepted: add ?sslmode=verify-full&sslrootcert=FILE"
+        return Finding("Database: TLS", "optional", where, "encrypted", advice=advice)
     if where.startswith("/") or host in _LOCAL:
         return Finding("Database: TLS", "ok", where, "not needed on the same machine")
     advice = "passwords and rows are sent in plain text: add ?sslmode=verify-full to DATABASE_URL"

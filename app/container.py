@@ -26,6 +26,7 @@ from app.services.connections import ConnectionCache
 from app.services.deletions import StreamDeletion
 from app.services.export_batches import ExportBatchService
 from app.services.exports import ExportService
+from app.services.feed.feed_service import FeedService
 from app.services.hms_events import EventDispatcher, EventProcessor, EventWriter
 from app.services.profiles import PinnedProfiles, TenantProfileStore
 from app.services.registry import ServiceRegistry
@@ -49,6 +50,7 @@ from infra.settings import Settings
 from infra.ssrf import UrlGuard
 from infra.state_directory import signing_secret
 from infra.storage.cache import MediaCache
+from infra.storage.cdn_invalidation import CloudFrontInvalidator
 from infra.storage.clips import ClipStore, LocalClipStore, S3ClipStore
 from infra.storage.s3 import S3Bucket, S3Connection, S3Location
 from infra.storage.segments import LocalSegmentStore, S3SegmentStore, SegmentStore
@@ -104,20 +106,22 @@ class Container:
         starter = StreamStarter(temporal.client, limits=settings.ingest_limits(), names=names)
         connection_secrets = ConnectionSecrets(secret)
         limiter = self._limiter()
+        dispatcher = WebhookDispatcher(database, temporal.client)
         event_dispatcher = EventDispatcher(temporal.client, names=names)
         self._closing.push_async_callback(limiter.close)
         self._closing.push_async_callback(event_dispatcher.close)
+        exports = ExportService(
+            database, temporal.client, files=self.clips, default_plan=settings.default_plan
+        )
         return ServiceRegistry(
             settings=settings,
             database=database,
             temporal=temporal,
             starter=starter,
             creation=creation,
-            exports=ExportService(
-                database, temporal.client, files=self.clips, default_plan=settings.default_plan
-            ),
+            exports=exports,
             export_batches=ExportBatchService(
-                database, temporal.client, default_plan=settings.default_plan
+                database, temporal.client, exports=exports, default_plan=settings.default_plan
             ),
             deletions=StreamDeletion(
                 database,
@@ -126,6 +130,7 @@ class Container:
                 files=self.clips,
                 segments=self.segments,
                 has_cdn=settings.clip_cdn_url is not None,
+                cdn=self._cdn_invalidator(),
             ),
             clips=self.clips,
             segments=self.segments,
@@ -135,7 +140,11 @@ class Container:
                 starter=starter,
                 default_plan=settings.default_plan,
             ),
-            retention=MediaRetention(database, seconds=settings.media_retention),
+            retention=MediaRetention(
+                database,
+                seconds=settings.media_retention,
+                recording_seconds=settings.recording_retention,
+            ),
             signer=signer,
             links=ClipLinks(
                 signer, base_url=settings.base_url(), lifetime=settings.clip_url_lifetime
@@ -155,7 +164,8 @@ class Container:
             ),
             keys=KeyCache(database),
             endpoint_secrets=EndpointSecrets(secret),
-            dispatcher=WebhookDispatcher(database, temporal.client),
+            dispatcher=dispatcher,
+            feed=FeedService(database, starter=starter, dispatcher=dispatcher),
             meter=RequestMeter(database, interval=settings.usage_flush_interval),
             queries=QueryReader(VocabularyCache()),
         )
@@ -215,6 +225,12 @@ class Container:
 
     def _bucket(self, location: S3Location) -> S3Bucket:
         return S3Bucket(self.s3, location, self.settings.s3_options())
+
+    def _cdn_invalidator(self) -> CloudFrontInvalidator | None:
+        url, distribution = self.settings.clip_cdn_url, self.settings.clip_cdn_distribution_id
+        if url is None or distribution is None:
+            return None
+        return CloudFrontInvalidator(distribution_id=distribution, base_url=url)
 
     def _cdn(self) -> CloudFrontLinks | None:
         settings = self.settings
@@ -299,7 +315,10 @@ class Container:
         """The local analyzer, combined with Gemini where there is a key."""
         settings = self.settings
         local = LocalAnalysis(
-            segments=self.segments, pool=self.media, profiles=self.services.pinned
+            segments=self.segments,
+            pool=self.media,
+            profiles=self.services.pinned,
+            feed=self.services.feed,
         )
         if self.gemini is None:
             return local

@@ -58,6 +58,8 @@ class Recording:
     source: str
     game: str | None = None
     title: str | None = None
+    languages: tuple[str, ...] = ()
+    criteria: str | None = None
 
     @property
     def is_address(self) -> bool:
@@ -65,10 +67,15 @@ class Recording:
         return self.source.startswith(("http://", "https://"))
 
     @property
-    def known(self) -> dict[str, str]:
-        """What is known of it."""
-        fields = {"game": self.game, "title": self.title}
-        return {name: value for name, value in fields.items() if value is not None}
+    def known(self) -> dict[str, str | list[str]]:
+        """What is known of it, and what is wanted."""
+        fields: dict[str, str | list[str] | None] = {
+            "game": self.game,
+            "title": self.title,
+            "languages": list(self.languages),
+            "criteria": self.criteria,
+        }
+        return {name: value for name, value in fields.items() if value}
 
 
 async def process(
@@ -186,6 +193,9 @@ def _show(stream: dict[str, Any], highlights: list[dict[str, Any]], console: Con
     if stream["status"] != "completed":
         console.print(f"{stream['status']}: {stream['end']['message']}", soft_wrap=True)
         return
+    missed = (stream["criteria"] or {}).get("not_understood")
+    if missed:
+        console.print(f"Not understood of the criteria: {', '.join(missed)}.", soft_wrap=True)
     table = Table("at", "score", "highlight", "clip")
     for each in highlights:
         clip = each["clip"] or {}

@@ -15,6 +15,7 @@ import structlog
 from app.settings import read_settings, require_database
 from infra.db.engine import Database, DatabaseUnavailableError, database_address
 from infra.db.migration import compare_schema, summary
+from infra.db.tls import tls_problem
 from infra.errors import NotConfiguredError, StartFailedError
 from infra.settings import Settings
 from infra.storage.s3 import S3Bucket, S3Connection, S3Error, S3Location, S3Options
@@ -74,6 +75,11 @@ async def wait_for_database(
                 await database.ping()
                 break
             except DatabaseUnavailableError as error:
+                if (problem := tls_problem(error)) is not None:
+                    raise StartFailedError(
+                        f"PostgreSQL at {where} cannot be used: {problem.problem}.",
+                        remedy=f"{variable}: {problem.remedy}",
+                    ) from error
                 if _is_refusal(error) or loop.time() + _PAUSE > deadline:
                     raise StartFailedError(
                         f"PostgreSQL at {where} cannot be used: {_reason(error)}.",

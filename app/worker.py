@@ -18,6 +18,7 @@ from activities.clips import ClipActivities
 from activities.deletions import DeletionActivities
 from activities.export_batches import ExportBatchActivities
 from activities.exports import ExportActivities
+from activities.feed import FeedActivities
 from activities.follow import AnalysisPool, FollowActivities, PositionWriter
 from activities.hms import InboundActivities
 from activities.ingest import IngestActivities
@@ -220,6 +221,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
         client=container.hls,
         pool=container.probes,
         ffmpeg=find_ffmpeg(settings.ffmpeg_path),
+        retention=container.services.retention,
     )
     analysis = container.analyzer
     follow = FollowActivities(
@@ -269,6 +271,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
 
     batches = ExportBatchActivities(database, dispatcher)
     deleting = DeletionActivities(services.deletions)
+    feed = FeedActivities(services.feed)
 
     def activities(
         queue: str, concurrency: int, methods: Sequence[Callable[..., object]]
@@ -307,6 +310,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
                 ingest.fetch_window,
                 ingest.release_media,
                 selection.select_highlights,
+                feed.link_feed_events,
                 records.record_stream,
                 records.record_clip,
                 exports.record_export,

@@ -1,29 +1,34 @@
 """What exports cost, as ratios to ffmpeg alone on the same media, by CPU time.
 
-`python -m benchmarks.exports [--seconds 20] [--height 360]` makes one video with keyframes every
-two seconds and compares, in one run: a copy and a smart cut with `ffmpeg -c copy`; a watermarked
-encode with its own ffmpeg command run alone; fifty renditions made together with the same made one
-by one; and the memory of ffmpeg for a source four times as long. CPU time counts this process and
-all its children.
+`python -m benchmarks.exports [--seconds 20] [--height 360] [--only copies …]` makes one video with
+keyframes every two seconds and compares, in one run:
+
+    copies      a copy and a smart cut with `ffmpeg -c copy`
+    watermark   a watermarked encode with its own ffmpeg command run alone
+    fifty       fifty renditions made together with the same made one by one, and how many times
+                the pictures of the source are decoded
+    memory      of ffmpeg, for a source four times as long
+
+CPU time counts this process and all its children. Each figure is printed when it is known.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import resource
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import psutil
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.quality.report import machine
 from demo.ffmpeg import ffmpeg_path
@@ -36,17 +41,20 @@ from infra.media.pool import MediaPool
 from infra.media.probe import probe
 from infra.media.render import Cut
 
+_PARTS: Final = ("copies", "watermark", "fifty", "memory")
+_MP4: Final = RenditionSpec.model_validate({"format": "mp4"})
 _CUT: Final = 0.7
 """Seconds that a smart cut takes from each end."""
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure, and print each figure."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.exports", description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--height", type=int, default=360)
+    parser.add_argument("--only", nargs="+", choices=_PARTS, default=_PARTS)
     arguments = parser.parse_args()
-    asyncio.run(_measure(arguments.seconds, arguments.height))
+    asyncio.run(_measure(arguments.seconds, arguments.height, arguments.only))
 
 
 class _Stage:
@@ -87,85 +95,68 @@ class _Stage:
             raise RuntimeError("; ".join(problems))
 
 
-async def _measure(seconds: float, height: int) -> None:
-    console = Console(width=110)
-    console.print(machine())
+async def _measure(seconds: float, height: int, wanted: Sequence[str]) -> None:
+    print(f"{machine()}; load average {os.getloadavg()[0]:.1f}", flush=True)
     with tempfile.TemporaryDirectory(prefix="exports-") as name:
         root = Path(name)
         film = _film(root / "film.mp4", seconds, height)
-        parts = _segments(film, root / "parts")
         async with MediaPool(
             processes=1, memory_bytes=4 << 30, cpu_seconds=600, timeout=600.0
         ) as pool:
             stage = _Stage(pool, root / "work")
-            table = Table("measurement", "CPU s", "of", "CPU s", "ratio", "target")
-            await _compare_all(stage, table, film, parts, seconds)
-            console.print(table)
-            short = await _peak(stage, film, seconds)
-            long = _film(root / "long.mp4", 4 * seconds, height)
-            console.print(
-                f"peak memory of one ffmpeg with six outputs: {short} MiB for {seconds:g} s, "
-                f"{await _peak(stage, long, 4 * seconds)} MiB for {4 * seconds:g} s"
-            )
+            clip = [SourceFile(path=film, first_timestamp=0.0, duration=seconds)]
+            await stage.render(clip, [_MP4], offset=0.0, duration=seconds, movie=film)  # warms up
+            if "copies" in wanted:
+                await _compare_copies(stage, clip, _segments(film, root / "parts"))
+            if "watermark" in wanted:
+                await _compare_watermark(stage, clip)
+            if "fifty" in wanted:
+                await _compare_fifty(stage, clip)
+            if "memory" in wanted:
+                short = await _peak(stage, film, seconds)
+                long = await _peak(
+                    stage, _film(root / "long.mp4", 4 * seconds, height), 4 * seconds
+                )
+                print(
+                    f"peak memory of one ffmpeg with six outputs: {short} MiB for {seconds:g} s, "
+                    f"{long} MiB for {4 * seconds:g} s"
+                )
+    print(f"load average {os.getloadavg()[0]:.1f}")
 
 
-async def _compare_all(
-    stage: _Stage, table: Table, film: Path, parts: Sequence[SourceFile], seconds: float
+async def _compare_copies(
+    stage: _Stage, clip: Sequence[SourceFile], parts: Sequence[SourceFile]
 ) -> None:
-    clip = [SourceFile(path=film, first_timestamp=0.0, duration=seconds)]
-    mp4 = [RenditionSpec.model_validate({"format": "mp4"})]
-    await stage.render(clip, mp4, offset=0.0, duration=seconds, movie=film)  # starts the pool
-    copy = await _cost(lambda: _copied(film, stage.directory.parent / "plain.mp4"))
+    film = clip[0]
+    seconds = film.duration or 0.0
+    plain = await _cost(lambda: _copied(film.path, stage.directory.parent / "plain.mp4"))
 
     async def whole() -> None:
-        await stage.render(clip, mp4, offset=0.0, duration=seconds, movie=film)
+        await stage.render(clip, [_MP4], offset=0.0, duration=seconds, movie=film.path)
 
     async def cut() -> None:
-        await stage.render(parts, mp4, offset=_CUT, duration=seconds - 2 * _CUT)
+        await stage.render(parts, [_MP4], offset=_CUT, duration=seconds - 2 * _CUT)
 
-    _row(
-        table,
-        "copy of a clip",
-        await _cost(whole),
-        other="ffmpeg -c copy",
-        plain=copy,
-        target="1.2",
-    )
-    _row(
-        table,
-        "smart cut of segments",
-        await _cost(cut),
-        other="ffmpeg -c copy",
-        plain=copy,
-        target="1.2",
-    )
-    commands: list[list[str]] = []
-    original = encode.encode_command
+    _show("copy of a clip", await _cost(whole), "ffmpeg -c copy", plain, target=1.2)
+    _show("smart cut of segments", await _cost(cut), "ffmpeg -c copy", plain, target=1.2)
 
-    def noted(*arguments: object, **options: object) -> list[str]:
-        commands.append(original(*arguments, **options))  # type: ignore[arg-type]
-        return commands[-1]
+
+async def _compare_watermark(stage: _Stage, clip: Sequence[SourceFile]) -> None:
+    seconds = clip[0].duration or 0.0
 
     async def marked() -> None:
-        setattr(renderer, original.__name__, noted)
-        try:
-            await stage.render(
-                clip, mp4, offset=0.0, duration=seconds, watermark=Watermark(text="tldrtv")
-            )
-        finally:
-            setattr(renderer, original.__name__, original)
+        await stage.render(
+            clip, [_MP4], offset=0.0, duration=seconds, watermark=Watermark(text="tldrtv")
+        )
 
-    encoding = await _cost(marked)
-    alone = await _cost(lambda: run_ffmpeg(commands[-1], limits=FfmpegLimits()))
-    _row(
-        table,
-        "watermarked encode",
-        encoding,
-        other="its ffmpeg command alone",
-        plain=alone,
-        target="1.1",
-    )
-    fifty = _fifty()
+    with _noted_encodes() as commands:
+        cost = await _cost(marked)
+    plain = await _cost(lambda: run_ffmpeg(commands[-1], limits=FfmpegLimits()))
+    _show("watermarked encode", cost, "its ffmpeg command alone", plain, target=1.1)
+
+
+async def _compare_fifty(stage: _Stage, clip: Sequence[SourceFile]) -> None:
+    seconds, fifty = clip[0].duration or 0.0, _fifty()
 
     async def together() -> None:
         await stage.render(clip, fifty, offset=0.0, duration=seconds)
@@ -174,13 +165,37 @@ async def _compare_all(
         for each in fifty:
             await stage.render(clip, [each], offset=0.0, duration=seconds)
 
-    _row(
-        table,
-        "50 renditions at once",
-        await _cost(together),
-        other="one by one",
-        plain=await _cost(apart),
-        target="0.35",
+    with _noted_encodes() as commands:
+        cost = await _cost(together)
+    print(f"50 renditions at once: {cost:.2f} s of CPU, {len(commands)} decoding", flush=True)
+    with _noted_encodes() as commands:
+        plain = await _cost(apart)
+    _show(f"the same against {len(commands)} decodings", cost, "one by one", plain, target=0.35)
+
+
+@contextmanager
+def _noted_encodes() -> Iterator[list[Sequence[str]]]:
+    """Note each command that decodes the source's pictures."""
+    commands: list[Sequence[str]] = []
+    original = encode.encode_command
+
+    def noted(*arguments: Any, **options: Any) -> list[str]:  # noqa: ANN401 - passed on
+        command = original(*arguments, **options)
+        commands.append(command)
+        return command
+
+    setattr(renderer, original.__name__, noted)
+    try:
+        yield commands
+    finally:
+        setattr(renderer, original.__name__, original)
+
+
+def _show(name: str, own: float, other: str, plain: float, *, target: float) -> None:
+    print(
+        f"{name}: {own:.2f} s of CPU, {other} {plain:.2f} s: ratio {own / plain:.2f}, "
+        f"target {target:g}",
+        flush=True,
     )
 
 
@@ -251,10 +266,6 @@ def _segments(film: Path, folder: Path) -> list[SourceFile]:
         SourceFile(path=path, first_timestamp=probe(str(path)).first_timestamp, start=2.0 * number)
         for number, path in enumerate(sorted(folder.glob("*.ts")))
     ]
-
-
-def _row(table: Table, name: str, own: float, *, other: str, plain: float, target: str) -> None:
-    table.add_row(name, f"{own:.2f}", other, f"{plain:.2f}", f"{own / plain:.2f}", target)
 
 
 if __name__ == "__main__":

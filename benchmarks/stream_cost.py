@@ -1,11 +1,11 @@
-"""What a live stream costs: CPU time of the whole stack, by kind of process.
+"""What a live stream costs: CPU time and memory of the whole stack, and work of the database.
 
 `python -m benchmarks.stream_cost [--streams 10] [--minutes 3] [--game soccer] [--before REV]
 [--report out.json]` plays calm 360p streams at real-time pace to a `highlights dev` that it starts,
 with Temporal, PostgreSQL, the API and a worker. It sums user and system time of all processes,
 ended children included, between two points of time at which all streams are live. Its own process,
-which has the origin, does not count. `--before` runs the stack of another revision first, on the
-same streams.
+which has the origin, does not count. Memory is the proportional set size (Linux only). `--before`
+runs the stack of another revision first, on the same streams.
 
 CPU time hardly depends on what else the machine does; the lag of analysis does.
 """
@@ -18,11 +18,13 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import asyncpg
 import psutil
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console
@@ -42,10 +44,28 @@ _IDLE: Final = 20.0  # in which the fixed costs are measured
 _WARM_UP: Final = 40.0
 _LEFT_AT_END: Final = 20.0
 _START: Final = 3.0  # for the start of one stream; they start one after the other
+_COUNTERS: Final = """
+    SELECT xact_commit AS transactions, tup_inserted AS inserted, tup_updated AS updated,
+      tup_deleted AS deleted, pg_current_wal_lsn() - '0/0'::pg_lsn AS wal_bytes,
+      numbackends AS connections
+    FROM pg_stat_database
+    WHERE datname = current_database()
+    """
+_LEVELS: Final = frozenset({"connections"})
 
 
 class Costs(BaseModel):
-    """CPU in percent of a core, in all and by kind of process; lags in seconds of media time."""
+    """What was used: CPU in percent of a core, memory in MiB, lags in seconds of media time.
+
+    Attributes:
+        idle: CPU of the idle stack, by kind of process.
+        per_stream: CPU for each stream, fixed costs included.
+        idle_memory: memory of the idle stack, by kind of process.
+        memory: the same with all streams.
+        idle_database: transactions, rows and bytes of WAL in an hour of the idle stack, and the
+            connections that are open.
+        database: the same with all streams.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -56,6 +76,10 @@ class Costs(BaseModel):
     load_average: tuple[float, float]
     idle: dict[str, float]
     per_stream: dict[str, float]
+    idle_memory: dict[str, float]
+    memory: dict[str, float]
+    idle_database: dict[str, float]
+    database: dict[str, float]
     missed_segments: int
     longest_lag: float
 
@@ -137,6 +161,7 @@ async def _measure(
         ready = await started.ready()
         api = await stack.enter_async_context(AsyncHighlightsClient(ready.api_url, ready.api_key))
         idle = await _used(ready, _IDLE)
+        idle_memory = _memory(ready)
         names = []
         for _ in range(streams):
             origin = LiveOrigin(video, OriginOptions(autostart=False))
@@ -156,19 +181,66 @@ async def _measure(
             streams=streams,
             seconds=seconds,
             load_average=(round(before, 2), round(os.getloadavg()[0], 2)),
-            idle={name: round(each, 2) for name, each in idle.items()},
-            per_stream={name: round(each / streams, 2) for name, each in used.items()},
+            idle=_rounded(idle.cpu),
+            per_stream=_rounded(used.cpu, streams),
+            idle_memory=idle_memory,
+            memory=_memory(ready),
+            idle_database=_rounded(idle.database),
+            database=_rounded(used.database),
             missed_segments=sum(each.missed for each in found),
             longest_lag=round(max(each.position - each.analyzed for each in found), 1),
         )
 
 
-async def _used(ready: Ready, seconds: float) -> dict[str, float]:
-    """Return what the stack uses in the next `seconds`, in percent of a core."""
-    first, began = _cpu_seconds(ready), time.monotonic()
+@dataclass(frozen=True)
+class Used:
+    """CPU in percent of a core by kind of process, and work of the database in an hour."""
+
+    cpu: Mapping[str, float]
+    database: Mapping[str, float]
+
+
+async def _used(ready: Ready, seconds: float) -> Used:
+    """Return what the stack uses in the next `seconds`."""
+    first, rows, began = _cpu_seconds(ready), await _counters(ready), time.monotonic()
     await asyncio.sleep(seconds)
-    last, took = _cpu_seconds(ready), time.monotonic() - began
-    return {name: 100 * (last[name] - first[name]) / took for name in last}
+    last, later, took = _cpu_seconds(ready), await _counters(ready), time.monotonic() - began
+    hourly = {name: 3600 * (later[name] - rows[name]) / took for name in later}
+    levels = {name: later[name] for name in _LEVELS}
+    return Used({name: 100 * (last[name] - first[name]) / took for name in last}, hourly | levels)
+
+
+def _rounded(figures: Mapping[str, float], share: int = 1) -> dict[str, float]:
+    return {name: round(each / share, 2) for name, each in figures.items()}
+
+
+async def _counters(ready: Ready) -> dict[str, float]:
+    """Return PostgreSQL's counters; the worker's environment says where it is."""
+    url = psutil.Process(ready.pids["worker"]).environ()["DATABASE_URL"]
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    try:
+        row = await connection.fetchrow(_COUNTERS)
+    finally:
+        await connection.close()
+    return {name: float(value) for name, value in row.items()}
+
+
+def _memory(ready: Ready) -> dict[str, float]:
+    """Return the memory of each part of the stack in MiB; shared pages count once."""
+    found: dict[str, float] = {}
+    for name, pid in ready.pids.items():
+        process = psutil.Process(pid)
+        children = "media children" if name == "worker" else name
+        for kind, each in (
+            (name, process),
+            *((children, c) for c in process.children(recursive=True)),
+        ):
+            try:
+                size = each.memory_full_info().pss / 2**20
+            except psutil.NoSuchProcess:
+                continue
+            found[kind] = round(found.get(kind, 0.0) + size, 1)
+    return found
 
 
 def _cpu_seconds(ready: Ready) -> dict[str, float]:
@@ -212,6 +284,12 @@ def _print(report: Report) -> None:
     table.add_row("longest lag of analysis", *(f"{each.longest_lag} s" for each in report.runs))
     table.add_row("load average", *(str(each.load_average) for each in report.runs))
     console.print(table)
+    for each in report.runs:
+        console.print(
+            f"{each.revision}, idle and with {each.streams} streams:\n"
+            f"memory, MiB: {each.idle_memory}\n             {each.memory}\n"
+            f"database, in an hour: {each.idle_database}\n                      {each.database}"
+        )
     console.print(f"Target: {TARGET} % in all.")
 
 

@@ -18,6 +18,7 @@ _USAGE = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a006")
 _FEEDBACK = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a007")
 _JOB = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a008")
 _EXPORT = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a009")
+_FEED_EVENT = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a00b")
 _DELETION = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a00a")
 
 
@@ -52,6 +53,11 @@ def clip_id(*, highlight: UUID, start: float, end: float, cut: int = 0) -> UUID:
     """
     name = f"{highlight}/{round(start * 1000)}/{round(end * 1000)}"
     return uuid5(_CLIP, f"{name}/{cut}" if cut else name)
+
+
+def feed_event_id(*, stream_id: UUID, event: str) -> UUID:
+    """Return the id of the row of a feed's event, which its tenant calls `event`."""
+    return uuid5(_FEED_EVENT, f"{stream_id}/{event}")
 
 
 def requested_clip_id(*, request: UUID, part: int) -> UUID:

@@ -6,7 +6,14 @@ import re
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import StringConstraints
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
 
 REPLACEMENT: Final = "\ufffd"
 
@@ -76,6 +83,71 @@ class Language(StrEnum):
     def configuration(self) -> str:
         """PostgreSQL's text search configuration."""
         return self.name.lower()
+
+
+MOST_LANGUAGES: Final = 8
+"""Languages in which a highlight has titles, at most."""
+
+
+_LANGUAGE_TAG: Final = r"^[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?$"
+
+
+def _canonical_tag(tag: str) -> str:
+    """Return a language tag in its usual case: `pt-BR`, `zh-Hant-TW` (RFC 5646, 2.1.1)."""
+    if re.fullmatch(_LANGUAGE_TAG, tag) is None:
+        raise PydanticCustomError(
+            "language_tag", "must be a language tag (BCP 47), such as `en`, `pt-BR` or `zh-Hant`"
+        )
+    language, *subtags = tag.split("-")
+    cased = (each.title() if len(each) == len("Hant") else each.upper() for each in subtags)
+    return "-".join((language.lower(), *cased))
+
+
+LanguageTag = Annotated[
+    str,
+    AfterValidator(_canonical_tag),
+    WithJsonSchema({"type": "string", "pattern": _LANGUAGE_TAG}),
+]
+"""A language by BCP 47: language, and script and region where they matter."""
+
+
+def _distinct_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(tags))
+
+
+def as_tuple(value: object) -> object:
+    """Return a list as a tuple: strict validation of a request takes no list for one."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+LanguageTags = Annotated[
+    tuple[LanguageTag, ...],
+    Field(max_length=MOST_LANGUAGES),
+    BeforeValidator(as_tuple),
+    AfterValidator(_distinct_tags),
+]
+
+
+def primary_language(tag: str) -> str:
+    """Return the language of a tag without script and region: `pt` of `pt-BR`."""
+    return tag.partition("-")[0]
+
+
+_UNSPACED: Final = "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
+
+
+def spaced_characters(text: str) -> str:
+    """Return text with spaces around each Chinese and Japanese character.
+
+    Words of these languages have no spaces between them, so search finds them by character. The
+    database does the same with titles (`titles_document`, migration 0027).
+    """
+    return re.sub(f"({_UNSPACED})", r" \1 ", text)
+
+
+def joined_characters(text: str) -> str:
+    """Return text without spaces between Chinese and Japanese characters."""
+    return re.sub(f"(?<={_UNSPACED}) +(?={_UNSPACED})", "", text)
 
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"

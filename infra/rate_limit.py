@@ -30,6 +30,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from infra.errors import NotConfiguredError
+from infra.telemetry.metrics import DEPENDENCY_UP
 
 T = TypeVar("T")
 
@@ -359,7 +360,9 @@ class RateLimiter:
             answer = await within(question, self._timeout)
         except (TimeoutError, OSError, RedisError) as error:
             self._note_away(error)
+            DEPENDENCY_UP.labels("redis").set(0)
             raise RateLimiterUnavailableError("Redis does not answer") from error
+        DEPENDENCY_UP.labels("redis").set(1)
         if self._away:
             self._away = self._windows.count_others = False
             _log.info("rate limits are back")

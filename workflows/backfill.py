@@ -75,12 +75,16 @@ class BackfillWorkflow:
             ledger.close()
             await self._record(ledger)
         except (FailureError, asyncio.CancelledError):
-            await asyncio.shield(self._release(request.final_release()))
+            await asyncio.shield(self._release(self._final_release()))
             raise
-        await self._release(request.final_release())
+        await self._release(self._final_release())
         await workflow.wait_condition(workflow.all_handlers_finished)
         self._show(ledger)
         return ledger.result()
+
+    def _final_release(self) -> RecordingRelease:
+        is_whole = self._ledger is not None and self._ledger.is_whole_stream
+        return self._request.final_release(keep=is_whole)
 
     @workflow.signal
     def clip_finished(self, outcome: ClipOutcome) -> None:

@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
         Analysis,
         BackfillRecords,
         Clips,
+        FeedLinking,
         Following,
         Ingest,
         Recordings,
@@ -26,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from domain import task_queues
     from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
     from domain.clips.models import ClipSpec, ClipStatus
+    from domain.feed.messages import LinkFeedInput, LinkFeedResult
     from domain.highlights.selection import SelectHighlightsInput, SelectHighlightsResult
     from domain.ids import SearchAttribute
     from domain.ingest.messages import FetchWindowInput, FetchWindowResult
@@ -200,6 +202,18 @@ async def select(
         schedule_to_close_timeout=None if patience is None else timedelta(seconds=patience),
         retry_policy=UNTIL_DONE,
         summary=f"{len(request.candidates)} new at {clock(request.watermark)}",
+    )
+
+
+async def link_feed(request: LinkFeedInput) -> LinkFeedResult:
+    """Place the stream's waiting events, and link them to highlights."""
+    return await workflow.execute_activity_method(
+        FeedLinking.link_feed_events,
+        request,
+        task_queue=task_queues.IO,
+        start_to_close_timeout=BRIEF,
+        retry_policy=UNTIL_DONE,
+        summary=f"events of the feed at {clock(request.analyzed)}",
     )
 
 

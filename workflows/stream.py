@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from domain import task_queues
     from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
     from domain.clips.models import ClipInput, ClipOutcome, ClipSpec, ClipStatus
+    from domain.feed.messages import FeedEventsStored
     from domain.highlights.selection import SelectHighlightsInput
     from domain.ids import backfill_workflow_id, clip_workflow_id
     from domain.ingest.messages import FetchWindowResult
@@ -48,6 +49,9 @@ with workflow.unsafe.imports_passed_through():
 
 # Temporal limits a run to 10,000 signals; its continue-as-new suggestion may come too late.
 _SIGNALS_PER_RUN = 5_000
+
+# Seconds between two looks at events that wait for their moment to be decided.
+_LINK_INTERVAL = 10.0
 
 # The next `follow_stream` waits this long for selection, so that it knows which media the new
 # clips wait for. The follower downloads meanwhile.
@@ -80,6 +84,7 @@ class StreamWorkflow:
         self._analysis_failed = False  # `analyze_window` analyzes the backlog again
         self._analyzed = False  # the last window is analyzed
         self._selection_late = False  # selection takes long, so following goes on without it
+        self._linking = False  # events of the feed are being linked
         self._stop: StreamEnd | None = None
         self._rotation_due = False  # analysis must pause, because continue-as-new is due
         self._analysis_paused = False  # analysis has paused for continue-as-new
@@ -113,6 +118,7 @@ class StreamWorkflow:
                     self._analyze_backlog(),
                     self._select_highlights(),
                     self._cut_clips(),
+                    self._link_feed(),
                 )
             else:
                 await asyncio.gather(
@@ -183,6 +189,12 @@ class StreamWorkflow:
         """Record a finished or failed clip."""
         self._signals += 1
         self._record_clip(outcome)
+
+    @workflow.signal
+    def feed_events_stored(self, stored: FeedEventsStored) -> None:
+        """Link the events of the feed that were stored."""
+        self._signals += 1
+        self._ledger.note_feed_events(stored)
 
     @workflow.query
     def status(self) -> StreamProgress:
@@ -300,6 +312,36 @@ class StreamWorkflow:
         self._discards += self._ledger.record_selected(request, result)
         self._return_for_clips()
 
+    async def _link_feed(self) -> None:
+        """Link events of the feed as they come, and those that wait as decisions are made.
+
+        Without events this loop schedules nothing, so that histories without any replay.
+        """
+        while not self._rotating:
+            await workflow.wait_condition(
+                lambda: self._ledger.has_feed_events or self._analysis_done or self._rotating
+            )
+            if self._rotating or not self._ledger.has_feed_events:
+                return
+            ended = self._analysis_done
+            self._linking = True
+            result = await steps.link_feed(self._ledger.link_request(ended=ended))
+            self._linking = False
+            self._discards += self._ledger.record_linked(result)
+            if ended and not self._ledger.has_new_feed_events:
+                return
+            if self._ledger.has_feed_events and not self._ledger.has_new_feed_events:
+                await self._wait_to_link()
+
+    async def _wait_to_link(self) -> None:
+        try:
+            await workflow.wait_condition(
+                lambda: self._ledger.has_new_feed_events or self._analysis_done or self._rotating,
+                timeout=timedelta(seconds=_LINK_INTERVAL),
+            )
+        except TimeoutError:
+            return
+
     async def _fetch_windows(self) -> None:
         while self._ledger.end is None:
             if self._stop is not None:
@@ -367,7 +409,8 @@ class StreamWorkflow:
         return age.total_seconds() >= self._request.timing.run_duration
 
     def _is_idle(self) -> bool:
-        return not self._analysis_failed and not self._ledger.has_undecided
+        busy = self._analysis_failed or self._linking
+        return not busy and not self._ledger.has_undecided
 
     async def _analyze_windows(self) -> None:
         while not self._analysis_done:

@@ -215,6 +215,8 @@ class _ChunkQueries:
             title=assessment.title,
             description=assessment.description,
             corrections=(*moment.corrections, *refined.corrections),
+            titles=assessment.titles,
+            moderation=assessment.moderation,
         )
 
     async def _refined(self, moment: DetectedMoment, file: FileSpan) -> Refinement | None:

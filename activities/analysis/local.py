@@ -11,16 +11,18 @@ from temporalio import activity
 from activities.analysis.state_store import AnalyzerStateStore
 from activities.heartbeat import heartbeating
 from activities.interfaces import Analysis
+from app.services.feed.feed_service import FeedService
 from app.services.profiles import PinnedProfiles
-from domain.analysis.baseline import highest_level
+from domain.analysis.baseline import FRAME_HISTORY, highest_level
 from domain.analysis.detector import ANALYZER, DetectorState, advance
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.analysis.screen import ScreenMemory
 from domain.analysis.signals import SegmentSignals, measured_seconds, undecodable_gaps
 from domain.highlights.candidate import HighlightCandidate
-from domain.media.segments import SegmentRef
+from domain.media.segments import SegmentRef, TimedMetadata
 from domain.media.timestamps import anchor_of
 from domain.profiles.model import FillMethod, GameProfile, Hud
+from infra.db.engine import DatabaseUnavailableError
 from infra.media.pool import MediaPool
 from infra.media.signals import SegmentFile, measure_segments
 from infra.storage.segments import SegmentStore, UnknownKeyError
@@ -47,14 +49,21 @@ class LocalAnalysis(Analysis):
         segments: stores media and state.
         pool: child processes that decode media.
         profiles: say what to read on the screen; without them nothing is read.
+        feed: events of the stream's feed; without it, only timed metadata marks moments.
     """
 
     def __init__(
-        self, *, segments: SegmentStore, pool: MediaPool, profiles: PinnedProfiles | None = None
+        self,
+        *,
+        segments: SegmentStore,
+        pool: MediaPool,
+        profiles: PinnedProfiles | None = None,
+        feed: FeedService | None = None,
     ) -> None:
         self._segments = segments
         self._pool = pool
         self._profiles = profiles
+        self._feed = feed
         self._states = AnalyzerStateStore(
             segments, analyzer=ANALYZER, initial=DetectorState(), reset_event="analysis_starts_anew"
         )
@@ -79,6 +88,7 @@ class LocalAnalysis(Analysis):
         profile = await self._profile(request)
         hud = None if profile is None else profile.hud
         weak = profile is not None and profile.selection.fill is FillMethod.BEST_OF
+        fed = await self._fed(request, since=state.position - FRAME_HISTORY)
         candidates: list[HighlightCandidate] = []
         undecodable: list[SegmentRef] = []
         analyzed_seconds: list[float] = []
@@ -93,7 +103,8 @@ class LocalAnalysis(Analysis):
             state, settled = advance(
                 state,
                 [frame for each in signals if each is not None for frame in each.frames],
-                window.metadata,
+                # Events of the feed count once: the detector remembers those that it has seen.
+                (*window.metadata, *fed),
                 tenant_id=request.tenant_id,
                 stream_id=request.stream_id,
                 clock=anchor_of(window.segments),
@@ -109,7 +120,7 @@ class LocalAnalysis(Analysis):
             levels.append(highest_level(state.frames, since=window.start))
         if request.last and not request.windows:
             state, settled = advance(
-                state, (), tenant_id=request.tenant_id, stream_id=request.stream_id, last=True
+                state, (), fed, tenant_id=request.tenant_id, stream_id=request.stream_id, last=True
             )
             candidates += settled
         await self._states.save(request, state)
@@ -124,6 +135,18 @@ class LocalAnalysis(Analysis):
         )
         _report(request, undecodable)
         return LocalResult(result, tuple(levels))
+
+    async def _fed(self, request: AnalyzeWindowInput, *, since: float) -> Sequence[TimedMetadata]:
+        """Return the events of the feed as markers; none while the database is unavailable."""
+        if self._feed is None:
+            return ()
+        try:
+            return await self._feed.markers(
+                tenant_id=request.tenant_id, stream_id=request.stream_id, since=since
+            )
+        except DatabaseUnavailableError as error:
+            _log.warning("feed_not_read", stream_id=str(request.stream_id), error=str(error))
+            return ()
 
     async def _profile(self, request: AnalyzeWindowInput) -> GameProfile | None:
         if self._profiles is None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from api.auth import Reader, Writer
+from api.auth import AuditActor, Reader, Writer
 from api.clips.schemas import ClipDetail
 from api.errors.problems import (
     ClipNotFoundProblem,
@@ -59,12 +59,14 @@ async def get_clip(clip_id: UUID, caller: Reader, services: ServicesDependency) 
     response_class=Response,
     responses=documented(*WITH_KEY, ClipNotFoundProblem, HighlightClipProblem, LegalHoldProblem),
 )
-async def delete_clip(clip_id: UUID, caller: Writer, services: ServicesDependency) -> Response:
+async def delete_clip(
+    clip_id: UUID, caller: Writer, actor: AuditActor, services: ServicesDependency
+) -> Response:
     """Delete a clip on demand with its files. Its row stays, with the status `deleted`."""
     try:
         async with services.database.session(caller.tenant_id) as session:
             await services.clip_requests.delete(
-                session, tenant_id=caller.tenant_id, clip_id=clip_id
+                session, tenant_id=caller.tenant_id, clip_id=clip_id, actor=actor
             )
     except RecordMissingError:
         raise ClipNotFoundProblem from None

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import Reader, Writer
+from api.auth import AuditActor, Reader, Writer
 from api.errors.problems import (
     ExportBatchNotFoundProblem,
     ExportQuotaExceededProblem,
@@ -42,6 +42,7 @@ from app.services.export_batches import NewExportBatch, NothingToExportError
 from app.services.exports import SourceNotReadyError
 from domain.exports.batches import BatchCounts
 from domain.exports.models import MOST_RENDITIONS, ExportStatus, RenditionFormat
+from domain.highlights.candidate import LocalizedTitle
 from domain.highlights.explanation import headline
 from domain.highlights.selection import DecisionStatus
 from domain.text import Name, one_line
@@ -169,6 +170,9 @@ class BatchFileModel(BaseModel):
     highlight_id: UUID | None
     stream_id: UUID
     title: str
+    titles: list[LocalizedTitle] = Field(
+        default=[], description="The highlight's title and tags in the stream's languages."
+    )
     start: float
     end: float
     size: int | None
@@ -339,6 +343,28 @@ async def resume_export_batch(
     return await _shown(services, row)
 
 
+@router.delete(
+    "/{batch_id}",
+    operation_id="deleteExportBatch",
+    status_code=204,
+    response_class=Response,
+    responses=documented(*WITH_KEY, ExportBatchNotFoundProblem),
+)
+async def delete_export_batch(
+    batch_id: UUID, caller: Writer, actor: AuditActor, services: ServicesDependency
+) -> Response:
+    """Delete a batch with its exports and their files; what is unfinished is canceled.
+
+    If the request fails, retry it; once the batch is gone the response is 404. Usage records are
+    kept.
+    """
+    try:
+        await services.export_batches.delete(caller.tenant_id, batch_id, actor=actor)
+    except RecordMissingError:
+        raise ExportBatchNotFoundProblem from None
+    return Response(status_code=204)
+
+
 @router.get(
     "/{batch_id}/files.zip",
     operation_id="downloadExportBatch",
@@ -409,6 +435,7 @@ async def _files(services: Services, batch: ExportBatch) -> list[tuple[BatchFile
         identity: headline(each.title, game=each.game, tags=each.tags, peak=each.peak)
         for identity, each in about.items()
     }
+    localized = {identity: highlights.titles_of(each) for identity, each in about.items()}
     found = []
     for row in rows:
         source = specs[row.id].source
@@ -426,6 +453,7 @@ async def _files(services: Services, batch: ExportBatch) -> list[tuple[BatchFile
                 highlight_id=source.highlight_id,
                 stream_id=source.stream_id,
                 title=title,
+                titles=list(localized.get(source.highlight_id, ())) if source.highlight_id else [],
                 start=source.start,
                 end=source.end,
                 size=result.size,

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import Reader, Writer
+from api.auth import AuditActor, Reader, Writer
 from api.errors.problems import (
     ClipNotFoundProblem,
     ExportNotFoundProblem,
@@ -196,13 +196,15 @@ async def cancel_export(
     response_class=Response,
     responses=documented(*WITH_KEY, ExportNotFoundProblem),
 )
-async def delete_export(export_id: UUID, caller: Writer, services: ServicesDependency) -> Response:
+async def delete_export(
+    export_id: UUID, caller: Writer, actor: AuditActor, services: ServicesDependency
+) -> Response:
     """Delete an export and its files; one that is unfinished is canceled. Usage records are kept.
 
     If the request fails, retry it; once the export is gone the response is 404.
     """
     try:
-        await services.exports.delete(caller.tenant_id, export_id)
+        await services.exports.delete(caller.tenant_id, export_id, actor=actor)
     except RecordMissingError:
         raise ExportNotFoundProblem from None
     return Response(status_code=204)

@@ -16,14 +16,20 @@ from api.services import Services
 from api.streams.schemas import ProfileRef
 from app.services.clips import INSTANT_FOR
 from domain.analysis.screen import MatchState
-from domain.highlights.candidate import Evidence
+from domain.highlights.candidate import Evidence, LocalizedTitle
 from domain.highlights.explanation import headline
+from domain.highlights.moderation import Moderation
 from domain.highlights.selection import DecisionStatus, Reason, Tier
 from domain.score import DIMENSIONS
 from domain.streams.deletion import LegalHold
 from domain.text import Name
 from infra.db.repositories.clips import ClipRow
-from infra.db.repositories.highlights import HighlightFilter, HighlightRow
+from infra.db.repositories.highlights import (
+    HighlightFilter,
+    HighlightRow,
+    moderation_of,
+    titles_of,
+)
 from infra.db.tables import Highlight
 from infra.storage.signed_urls import highlight_playlist_path
 
@@ -46,6 +52,21 @@ EXAMPLE: dict[str, Any] = {
     "title": "The crowd rises",
     "description": "The loudest moment of the half.",
     "tags": ["crowd"],
+    "titles": [
+        {
+            "requested": "es",
+            "language": "es",
+            "source": "template",
+            "title": "Gol, 2-1, 46'",
+            "description": "",
+            "tags": ["Gol"],
+        }
+    ],
+    "moderation": {
+        "titles": {"status": "clear", "categories": [], "sources": ["words"]},
+        "captions": {"status": "absent", "categories": [], "sources": []},
+        "pictures": {"status": "unknown", "categories": [], "sources": []},
+    },
     "reasons": [
         {
             "code": "above_threshold",
@@ -112,6 +133,17 @@ class HighlightModel(BaseModel):
     )
     description: str
     tags: list[str]
+    titles: list[LocalizedTitle] = Field(
+        default=[],
+        description="Title and tags in each of the stream's `languages`, in their order. Where "
+        "`language` is not the one `requested`, there are no phrases in it.",
+    )
+    moderation: Moderation | None = Field(
+        default=None,
+        description="What a tenant may not want to publish. `clear`: checked by `sources`, and "
+        "nothing was found. `unknown`: not checked, such as pictures without Gemini. `absent`: "
+        "there are no captions. Null for highlights of older releases.",
+    )
     reasons: list[Reason] = Field(description="Reasons of the decision.")
     evidence: list[Evidence] = Field(description="Signals that support the highlight.")
     state: MatchState | None = Field(
@@ -149,6 +181,8 @@ class HighlightModel(BaseModel):
             title=headline(row.title, game=row.game, tags=row.tags, peak=row.peak),
             description=row.description,
             tags=row.tags,
+            titles=list(titles_of(row)),
+            moderation=moderation_of(row),
             reasons=[Reason.model_validate(each) for each in row.reasons],
             evidence=[Evidence.model_validate(each) for each in row.evidence],
             state=None if row.match_state is None else MatchState.model_validate(row.match_state),

@@ -39,6 +39,7 @@ _COSTS: Final[Mapping[str, int]] = {
     "analyze_stream": 10,  # starts a workflow that may run for hours
     "analyze_recording": 10,
     "upload_recording": 10,
+    "send_feed_events": 2,  # stores up to a hundred rows
     "create_clip": 5,  # renders
     "create_export_batch": 10,  # starts many of them
     "create_export": 10,  # starts encoders that run for minutes

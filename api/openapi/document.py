@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field, create_model
+from starlette.requests import Request
 from starlette.staticfiles import StaticFiles
 
 from api.errors.problems import InvalidRequestProblem, NotAcceptableProblem, RateLimitedProblem
@@ -120,26 +121,25 @@ def add_documentation(app: FastAPI) -> None:
     The files of Swagger UI come from the package `fastapi-offline`.
     """
     directory = Path(str(resources.files("fastapi_offline"))) / "static"
-
-    async def page() -> HTMLResponse:
-        html = get_swagger_ui_html(
-            openapi_url="/openapi.json",
-            title=app.title,
-            swagger_js_url=f"{_ASSETS}/swagger-ui-bundle.js",
-            swagger_css_url=f"{_ASSETS}/swagger-ui.css",
-            swagger_favicon_url=f"{_ASSETS}/favicon.png",
-        )
-        html.headers["Content-Security-Policy"] = _POLICY
-        return html
-
-    async def errors() -> HTMLResponse:
-        return HTMLResponse(
-            reference_page(), headers={"Content-Security-Policy": _REFERENCE_POLICY}
-        )
-
-    app.add_api_route("/docs", page, include_in_schema=False)
-    app.add_api_route("/errors", errors, include_in_schema=False)
+    app.add_api_route("/docs", _documentation_page, include_in_schema=False)
+    app.add_api_route("/errors", _error_reference, include_in_schema=False)
     app.mount(_ASSETS, StaticFiles(directory=directory), name="documentation-assets")
+
+
+async def _documentation_page(request: Request) -> HTMLResponse:
+    html = get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title=request.app.title,
+        swagger_js_url=f"{_ASSETS}/swagger-ui-bundle.js",
+        swagger_css_url=f"{_ASSETS}/swagger-ui.css",
+        swagger_favicon_url=f"{_ASSETS}/favicon.png",
+    )
+    html.headers["Content-Security-Policy"] = _POLICY
+    return html
+
+
+async def _error_reference() -> HTMLResponse:
+    return HTMLResponse(reference_page(), headers={"Content-Security-Policy": _REFERENCE_POLICY})
 
 
 @dataclass(frozen=True)
@@ -221,6 +221,14 @@ LINKS: Final[dict[tuple[str, str], tuple[Link, ...]]] = {
     ("searchHighlights", "200"): (
         Link("getHighlight", "highlight_id", "/data/0/highlight/id"),
         Link("searchHighlights", "cursor", "/next_cursor"),
+    ),
+    ("listFeedEvents", "200"): (
+        Link("getHighlight", "highlight_id", "/data/0/highlight_id"),
+        Link("listFeedEvents", "cursor", "/next_cursor"),
+    ),
+    ("listSubjectHighlights", "200"): (
+        Link("getHighlight", "highlight_id", "/data/0/id"),
+        Link("listSubjectHighlights", "cursor", "/next_cursor"),
     ),
     ("getHighlight", "200"): _HIGHLIGHT,
     ("createClip", "201"): (
@@ -314,6 +322,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "since": "2026-05-02T18:00:00Z",
     "sort": "-score",
     "stream_id": "0c7f3f0e-8c55-4f0e-9a55-2b7f6d2f1a11",
+    "subject": "bet:8841",
     "tag": "goal",
     "target_id": "7b0a1c1e-6f52-4c8e-9b0e-9f2b6a2f7f51",
     "target_kind": "key",
@@ -329,6 +338,7 @@ _BY_OPERATION: Final[dict[str, dict[str, Any]]] = {
     "getUsage": {"kind": ["analyzed_seconds"]},
     "listDeliveries": {"status": "succeeded"},
     "listHighlights": {"status": ["confirmed"]},
+    "listFeedEvents": {"outcome": "waiting"},
     "searchHighlights": {"status": ["confirmed"]},
     "listExports": {"status": "ready"},
     "listStreams": {"status": "live"},

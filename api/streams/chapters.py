@@ -17,6 +17,7 @@ from api.services import Services, ServicesDependency
 from domain.highlights.chapters import Chapter, ChapterKind, ChapterMoment, chapters_of
 from domain.highlights.explanation import headline
 from domain.highlights.selection import DecisionStatus
+from domain.text import LanguageTag
 from infra.db.repositories import highlights, streams
 from infra.db.repositories.highlights import HighlightFilter
 from infra.db.tables import Highlight, Stream
@@ -32,6 +33,13 @@ router = APIRouter(prefix="/v1/streams/{stream_id}", tags=["streams"])
 _MOST: Final = 999
 _SHOWN: Final = (DecisionStatus.PENDING, DecisionStatus.CONFIRMED)
 _LONGEST_MEDIA: Final = 2048
+TitleLanguage = Annotated[
+    LanguageTag | None,
+    Query(
+        description="One of the stream's `languages`, for titles and tags. By default, and for "
+        "highlights without a title in it, the highlight's own."
+    ),
+]
 MinScore = Annotated[
     float | None, Query(ge=0, le=1, description="Leave out highlights with a lower score.")
 ]
@@ -75,13 +83,17 @@ class ChapterList(BaseModel):
     responses=documented(*WITH_KEY, StreamNotFoundProblem),
 )
 async def list_stream_chapters(
-    stream_id: UUID, caller: Reader, services: ServicesDependency, min_score: MinScore = None
+    stream_id: UUID,
+    caller: Reader,
+    services: ServicesDependency,
+    min_score: MinScore = None,
+    language: TitleLanguage = None,
 ) -> ChapterList:
     """List a stream's highlights, and what lies between them, as chapters from 0 to the end.
 
     A highlight has the bounds of its clip. Up to 999 highlights are shown, the best ones.
     """
-    _, found = await _chapters(services, caller.tenant_id, stream_id, min_score)
+    _, found = await _chapters(services, caller.tenant_id, stream_id, min_score, language)
     return ChapterList(data=[ChapterModel.of(each) for each in found])
 
 
@@ -131,6 +143,7 @@ async def get_stream_timeline(
         ),
     ] = None,
     min_score: MinScore = None,
+    language: TitleLanguage = None,
 ) -> Response:
     """Read a stream's highlights as a timeline for an editing program.
 
@@ -140,7 +153,7 @@ async def get_stream_timeline(
     if rate is None and form is not TimelineFormat.CSV:
         detail = f"is required with the format `{form}`: the frame rate of your recording"
         raise InvalidRequestProblem(errors=[FieldProblem(pointer="query/rate", detail=detail)])
-    stream, found = await _chapters(services, caller.tenant_id, stream_id, min_score)
+    stream, found = await _chapters(services, caller.tenant_id, stream_id, min_score, language)
     file = TimelineFile(
         name=stream.title or f"Stream {stream_id}",
         reel=str(stream_id),
@@ -158,35 +171,41 @@ async def get_stream_timeline(
 
 
 async def _chapters(
-    services: Services, tenant_id: UUID, stream_id: UUID, min_score: float | None
+    services: Services,
+    tenant_id: UUID,
+    stream_id: UUID,
+    min_score: float | None,
+    language: str | None,
 ) -> tuple[Stream, tuple[Chapter, ...]]:
     async with services.database.session(tenant_id) as session:
         stream = await streams.get(session, tenant_id=tenant_id, stream_id=stream_id)
         if stream is None:
             raise StreamNotFoundProblem
-        found = await _best(session, tenant_id, stream_id, min_score)
+        rows = await _best(session, tenant_id, stream_id, min_score)
+    found = [_moment(row, language) for row in rows]
     end = max([stream.position, *(each.end for each in found)])
     return stream, chapters_of(found, end=end)
 
 
 async def _best(
     session: AsyncSession, tenant_id: UUID, stream_id: UUID, min_score: float | None
-) -> list[ChapterMoment]:
-    rows = await highlights.best(
+) -> list[Highlight]:
+    return await highlights.best(
         session,
         tenant_id=tenant_id,
         criteria=HighlightFilter(stream_id=stream_id, statuses=_SHOWN, min_score=min_score),
         limit=_MOST,
     )
-    return [_moment(row) for row in rows]
 
 
-def _moment(row: Highlight) -> ChapterMoment:
+def _moment(row: Highlight, language: str | None) -> ChapterMoment:
+    texts = highlights.title_in(row, language)
+    title = headline(row.title, game=row.game, tags=row.tags, peak=row.peak)
     return ChapterMoment(
         highlight_id=row.id,
-        title=headline(row.title, game=row.game, tags=row.tags, peak=row.peak),
+        title=title if texts is None else texts.title,
         start=row.clip_start,
         end=row.clip_end,
         score=row.score,
-        tags=tuple(row.tags),
+        tags=tuple(row.tags) if texts is None else texts.tags,
     )

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import Administrator, Reader, Writer
+from api.auth import Administrator, AuditActor, Reader, Writer
 from api.errors.problems import (
     DeletionInProgressProblem,
     DeletionNotFoundProblem,
@@ -27,6 +27,7 @@ from api.middleware.json_content import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.request_model import RequestModel
 from api.services import ServicesDependency
+from app.services.deletions import hold_highlight, hold_stream
 from domain.streams.deletion import (
     DeletionInProgressError,
     DeletionProof,
@@ -34,6 +35,7 @@ from domain.streams.deletion import (
     LegalHold,
     LegalHoldError,
 )
+from domain.tenants.audit import Actor
 from domain.text import Name
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import streams
@@ -77,7 +79,11 @@ class DeletionModel(BaseModel):
         description="When both stores were read again and held nothing of the stream."
     )
     cdn_expires_at: datetime | None = Field(
-        description="When the last copy in a CDN expires; null without a CDN."
+        description="When the last copy in a CDN expires; null without a CDN, and if the copies "
+        "were removed by an invalidation."
+    )
+    cdn_invalidation_id: str | None = Field(
+        description="The completed invalidation of CloudFront that removed the copies in the CDN."
     )
     created_at: datetime
     finished_at: datetime | None
@@ -114,7 +120,11 @@ class LegalHoldRequest(RequestModel):
     responses=documented(*WITH_KEY, *WITH_BODY, StreamNotFoundProblem, LegalHoldProblem),
 )
 async def create_deletion(
-    body: DeletionRequest, caller: Writer, services: ServicesDependency, response: Response
+    body: DeletionRequest,
+    caller: Writer,
+    actor: AuditActor,
+    services: ServicesDependency,
+    response: Response,
 ) -> DeletionModel:
     """Delete a stream with everything that was made of it, and keep proof.
 
@@ -124,7 +134,7 @@ async def create_deletion(
     """
     try:
         row = await services.deletions.request(
-            tenant_id=caller.tenant_id, stream_id=body.stream_id, reason=body.reason
+            tenant_id=caller.tenant_id, stream_id=body.stream_id, reason=body.reason, actor=actor
         )
     except RecordMissingError:
         raise StreamNotFoundProblem from None
@@ -179,10 +189,14 @@ async def get_deletion(
     responses=documented(*WITH_KEY, *WITH_BODY, StreamNotFoundProblem, DeletionInProgressProblem),
 )
 async def put_stream_legal_hold(
-    stream_id: UUID, body: LegalHoldRequest, caller: Administrator, services: ServicesDependency
+    stream_id: UUID,
+    body: LegalHoldRequest,
+    caller: Administrator,
+    actor: AuditActor,
+    services: ServicesDependency,
 ) -> LegalHold:
     """Hold a stream: it cannot be deleted, and its media is kept, until the hold is lifted."""
-    return _placed(await _hold_stream(services, caller.tenant_id, stream_id, body.reason))
+    return _placed(await _hold_stream(services, actor, caller.tenant_id, stream_id, body.reason))
 
 
 @router.delete(
@@ -193,10 +207,10 @@ async def put_stream_legal_hold(
     responses=documented(*WITH_KEY, StreamNotFoundProblem, DeletionInProgressProblem),
 )
 async def delete_stream_legal_hold(
-    stream_id: UUID, caller: Administrator, services: ServicesDependency
+    stream_id: UUID, caller: Administrator, actor: AuditActor, services: ServicesDependency
 ) -> Response:
     """Lift the hold of a stream, if there is one; those of its highlights stay."""
-    await _hold_stream(services, caller.tenant_id, stream_id, None)
+    await _hold_stream(services, actor, caller.tenant_id, stream_id, None)
     return Response(status_code=204)
 
 
@@ -212,10 +226,13 @@ async def put_highlight_legal_hold(
     highlight_id: UUID,
     body: LegalHoldRequest,
     caller: Administrator,
+    actor: AuditActor,
     services: ServicesDependency,
 ) -> LegalHold:
     """Hold a highlight: its stream cannot be deleted, and its media is kept, until it is lifted."""
-    return _placed(await _hold_highlight(services, caller.tenant_id, highlight_id, body.reason))
+    return _placed(
+        await _hold_highlight(services, actor, caller.tenant_id, highlight_id, body.reason)
+    )
 
 
 @router.delete(
@@ -226,10 +243,10 @@ async def put_highlight_legal_hold(
     responses=documented(*WITH_KEY, HighlightNotFoundProblem, DeletionInProgressProblem),
 )
 async def delete_highlight_legal_hold(
-    highlight_id: UUID, caller: Administrator, services: ServicesDependency
+    highlight_id: UUID, caller: Administrator, actor: AuditActor, services: ServicesDependency
 ) -> Response:
     """Lift the hold of a highlight, if there is one; that of its stream stays."""
-    await _hold_highlight(services, caller.tenant_id, highlight_id, None)
+    await _hold_highlight(services, actor, caller.tenant_id, highlight_id, None)
     return Response(status_code=204)
 
 
@@ -251,17 +268,27 @@ async def _hold(
 
 
 async def _hold_stream(
-    services: ServicesDependency, tenant_id: UUID, stream_id: UUID, reason: str | None
+    services: ServicesDependency,
+    actor: Actor,
+    tenant_id: UUID,
+    stream_id: UUID,
+    reason: str | None,
 ) -> LegalHold | None:
-    change = partial(streams.hold_stream, tenant_id=tenant_id, stream_id=stream_id, reason=reason)
+    change = partial(
+        hold_stream, tenant_id=tenant_id, stream_id=stream_id, reason=reason, actor=actor
+    )
     return await _hold(services, tenant_id, change, missing=StreamNotFoundProblem)
 
 
 async def _hold_highlight(
-    services: ServicesDependency, tenant_id: UUID, highlight_id: UUID, reason: str | None
+    services: ServicesDependency,
+    actor: Actor,
+    tenant_id: UUID,
+    highlight_id: UUID,
+    reason: str | None,
 ) -> LegalHold | None:
     change = partial(
-        streams.hold_highlight, tenant_id=tenant_id, highlight_id=highlight_id, reason=reason
+        hold_highlight, tenant_id=tenant_id, highlight_id=highlight_id, reason=reason, actor=actor
     )
     return await _hold(services, tenant_id, change, missing=HighlightNotFoundProblem)
 

@@ -32,7 +32,17 @@ from api.services import Services, ServicesDependency
 from api.streams.creation import created_stream
 from api.streams.schemas import StreamModel
 from app.services.streams import NewStream
-from domain.text import Language, Name, Title, Url
+from domain.profiles.criteria import CriteriaText
+from domain.streams.messages import CRITERIA_DESCRIPTION, LANGUAGES_DESCRIPTION
+from domain.text import (
+    MOST_LANGUAGES,
+    Language,
+    LanguageTag,
+    LanguageTags,
+    Name,
+    Title,
+    Url,
+)
 from infra.media.recordings.cache import MAX_FILE_BYTES, UPLOADED, upload_key
 from infra.ssrf import UrlForbiddenError
 from infra.storage.segments import StoreError
@@ -57,6 +67,8 @@ class RecordingOptions(BaseModel):
     language: Language | None = Field(
         default=None, description="Language of titles, tags and commentary, for search."
     )
+    languages: LanguageTags | None = Field(default=None, description=LANGUAGES_DESCRIPTION)
+    criteria: CriteriaText | None = Field(default=None, description=CRITERIA_DESCRIPTION)
     external_id: Name | None = Field(default=None, description="Your id of the recording.")
 
 
@@ -162,6 +174,11 @@ async def upload_recording(
     game: Annotated[Name | None, Query(description="Selects the profile.")] = None,
     title: Annotated[Title, Query(description="Display title.")] = "",
     language: Annotated[Language | None, Query(description="Language of titles and tags.")] = None,
+    languages: Annotated[
+        list[LanguageTag] | None,
+        Query(description=f"Repeatable. {LANGUAGES_DESCRIPTION}", max_length=MOST_LANGUAGES),
+    ] = None,
+    criteria: Annotated[CriteriaText | None, Query(description=CRITERIA_DESCRIPTION)] = None,
     external_id: Annotated[Name | None, Query(description="Your id of the recording.")] = None,
     caller: Writer,
     services: ServicesDependency,
@@ -176,7 +193,14 @@ async def upload_recording(
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _MEDIA_TYPE:
         raise UnsupportedMediaTypeProblem(f"Send the file as {_MEDIA_TYPE}.")
-    options = RecordingOptions(game=game, title=title, language=language, external_id=external_id)
+    options = RecordingOptions(
+        game=game,
+        title=title,
+        language=language,
+        languages=None if languages is None else tuple(languages),
+        criteria=criteria,
+        external_id=external_id,
+    )
     file = await services.segments.scratch()
     try:
         upload = _Upload(options=options, **await _receive(request, file))
@@ -251,6 +275,8 @@ def _new_stream(
         game=options.game,
         title=options.title,
         language=options.language,
+        languages=options.languages,
+        criteria=options.criteria,
         external_id=options.external_id,
         options=ingest or {},
         correlation_id=request_id_of(request.scope),

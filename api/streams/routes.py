@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import Reader, Writer
+from api.auth import AuditActor, Reader, Writer
 from api.errors.problems import (
     BodyTooLargeProblem,
     IdempotencyMismatchProblem,
@@ -100,6 +100,8 @@ async def analyze_stream(
             game=body.game,
             title=body.title,
             language=body.language,
+            languages=body.languages,
+            criteria=body.criteria,
             external_id=body.external_id,
             options=body.options.model_dump(exclude_none=True),
             correlation_id=request_id_of(request.scope),
@@ -214,7 +216,9 @@ async def batch_stop_streams(
     response_class=Response,
     responses=documented(*WITH_KEY, StreamNotFoundProblem, LegalHoldProblem),
 )
-async def delete_stream(stream_id: UUID, caller: Writer, services: ServicesDependency) -> Response:
+async def delete_stream(
+    stream_id: UUID, caller: Writer, actor: AuditActor, services: ServicesDependency
+) -> Response:
     """Delete a stream with its highlights, feedback, clips and exports, files included.
 
     A running stream is stopped immediately. Usage records are kept. If the request fails, retry it:
@@ -223,7 +227,7 @@ async def delete_stream(stream_id: UUID, caller: Writer, services: ServicesDepen
     """
     try:
         deletion = await services.deletions.delete_now(
-            tenant_id=caller.tenant_id, stream_id=stream_id
+            tenant_id=caller.tenant_id, stream_id=stream_id, actor=actor
         )
     except RecordMissingError:
         raise StreamNotFoundProblem from None

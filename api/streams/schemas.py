@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from api.errors.problems import ItemProblem
 from api.request_model import RequestModel
 from domain.media.segments import GapReason, GapStatus
+from domain.profiles.criteria import Criteria
 from domain.profiles.matching import ProfileMatch
 from domain.streams.deletion import LegalHold
 from domain.streams.messages import StreamRequest
@@ -44,6 +45,8 @@ class AnalyzeRequest(RequestModel, StreamRequest):
                     "game": "soccer",
                     "title": "Cup final",
                     "language": "en",
+                    "languages": ["en", "es"],
+                    "criteria": "goals and cards, no replays",
                     "external_id": "match-4711",
                     "options": {"max_height": 720},
                 }
@@ -99,6 +102,15 @@ class StreamModel(BaseModel):
                     "game": "soccer",
                     "title": "Cup final",
                     "language": "en",
+                    "languages": ["en", "es"],
+                    "criteria": {
+                        "text": "goals and cards, no replays",
+                        "understood": {
+                            "include": ["goal", "red_card", "yellow_card"],
+                            "exclude": ["replay"],
+                        },
+                        "not_understood": [],
+                    },
                     "external_id": "match-4711",
                     "is_recording": False,
                     "duration": None,
@@ -139,6 +151,15 @@ class StreamModel(BaseModel):
     game: str
     title: str
     language: Language | None
+    languages: list[str] = Field(
+        default=[], description="Languages of the highlights' titles and tags (BCP 47)."
+    )
+    criteria: Criteria | None = Field(
+        default=None,
+        description="What was asked for in a sentence, what was understood of it, and the words "
+        "that were not. Selection obeys what was understood: kinds and tags of the game profile. "
+        "Gemini, where it is used, also reads the sentence.",
+    )
     external_id: str | None
     is_recording: bool = Field(
         default=False, description="True if it is a finished video, not a live stream."
@@ -191,6 +212,8 @@ class StreamModel(BaseModel):
             game=row.game,
             title=row.title,
             language=None if row.language is None else Language(row.language),
+            languages=row.languages,
+            criteria=None if row.criteria is None else Criteria.model_validate(row.criteria),
             external_id=row.external_id,
             is_recording=row.is_recording,
             duration=row.duration,

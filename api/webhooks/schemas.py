@@ -22,6 +22,8 @@ Subscribable = Literal[
     "highlight.pending",
     "highlight.confirmed",
     "highlight.retracted",
+    "highlight.relabeled",
+    "subject.highlight",
     "clip.ready",
     "clip.failed",
     "export.ready",

@@ -26,10 +26,11 @@ from domain.clips.tracker import LONGEST_LEAD_IN
 from domain.media.segments import SegmentRef
 from domain.streams.messages import MediaRelease, StreamTiming
 from domain.streams.status import TERMINAL
+from domain.tenants.audit import Actor, AuditAction
 from domain.tenants.usage import PLANS, PlanName, require_clip_length
 from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import clips, streams, tenants
+from infra.db.repositories import audit, clips, streams, tenants
 from infra.db.tables import Clip, Stream
 from infra.storage.clips import ClipStore
 from infra.storage.segment_index import StoredSegments
@@ -139,7 +140,9 @@ class ClipService:
             except TemporalUnavailableError as error:
                 _log.warning("clip_left_to_reconciliation", clip_id=str(spec.id), error=str(error))
 
-    async def delete(self, session: AsyncSession, *, tenant_id: UUID, clip_id: UUID) -> None:
+    async def delete(
+        self, session: AsyncSession, *, tenant_id: UUID, clip_id: UUID, actor: Actor
+    ) -> None:
         """Delete a clip on demand with its files. One that is being rendered leaves no file.
 
         Raises:
@@ -157,6 +160,14 @@ class ClipService:
             if key is not None:
                 await self._files.delete(key)
         clips.mark_deleted(row)
+        await audit.record(
+            session,
+            tenant_id=tenant_id,
+            action=AuditAction.CLIP_DELETED,
+            target_id=clip_id,
+            actor=actor,
+            details={"stream_id": str(row.stream_id)},
+        )
 
     async def _kept(self, stream: Stream) -> Sequence[SegmentRef]:
         live = None if stream.status in TERMINAL else await self._starter.live_progress(stream)
@@ -194,17 +205,23 @@ class MediaRetention:
     Args:
         database: the clips that are being rendered, and until when media is kept.
         seconds: for which the media of an ended stream is kept.
+        recording_seconds: for which that of an analyzed recording is.
     """
 
-    def __init__(self, database: Database, *, seconds: float) -> None:
+    def __init__(self, database: Database, *, seconds: float, recording_seconds: float) -> None:
         self._database = database
         self._seconds = seconds
+        self._recording_seconds = recording_seconds
 
     async def keep(self, *, tenant_id: UUID, stream_id: UUID) -> bool:
         """Keep the media of an ended stream. Return False if the stream was deleted."""
         async with self._database.session(tenant_id) as session:
             return await streams.keep_media(
-                session, tenant_id=tenant_id, stream_id=stream_id, seconds=self._seconds
+                session,
+                tenant_id=tenant_id,
+                stream_id=stream_id,
+                seconds=self._seconds,
+                recording_seconds=self._recording_seconds,
             )
 
     async def limited(self, release: MediaRelease) -> MediaRelease | None:

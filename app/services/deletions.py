@@ -1,4 +1,4 @@
-"""Deletion of streams, with proof: what was deleted, counted and verified."""
+"""Deletion of streams, with proof: what was deleted, counted and verified; and legal holds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
@@ -16,16 +17,19 @@ from domain import task_queues
 from domain.ids import (
     SearchAttribute,
     backfill_workflow_id,
+    deletion_id,
     deletion_workflow_id,
     stream_workflow_id,
 )
-from domain.streams.deletion import DeletionInput, DeletionProof, DeletionStatus
+from domain.streams.deletion import DeletionInput, DeletionProof, DeletionStatus, LegalHold
 from domain.streams.reconciliation import ExecutionState
 from domain.streams.status import TERMINAL
+from domain.tenants.audit import Actor, AuditAction
 from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import streams
+from infra.db.repositories import audit, highlights, streams
 from infra.db.tables import Deletion
+from infra.storage.cdn_invalidation import CdnInvalidation, CloudFrontInvalidator
 from infra.storage.clips import ClipStore
 from infra.storage.segments import SegmentStore
 from infra.temporal.client import WorkflowExecutions, keyword_attributes, temporal_error
@@ -50,6 +54,7 @@ class StreamDeletion:
         files: clips, thumbnails and exports.
         segments: stored media.
         has_cdn: whether files are read through a CDN, which may keep copies.
+        cdn: removes those copies; without it they expire.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class StreamDeletion:
         files: ClipStore,
         segments: SegmentStore,
         has_cdn: bool,
+        cdn: CloudFrontInvalidator | None = None,
     ) -> None:
         self._database = database
         self._client = client
@@ -69,8 +75,11 @@ class StreamDeletion:
         self._files = files
         self._segments = segments
         self._has_cdn = has_cdn
+        self._cdn = cdn
 
-    async def request(self, *, tenant_id: UUID, stream_id: UUID, reason: str) -> Deletion:
+    async def request(
+        self, *, tenant_id: UUID, stream_id: UUID, reason: str, actor: Actor
+    ) -> Deletion:
         """Start the workflow that deletes a stream. Idempotent; return its deletion.
 
         Raises:
@@ -79,14 +88,12 @@ class StreamDeletion:
             TemporalUnavailableError: Temporal does not respond; the request can be repeated.
         """
         async with self._database.session(tenant_id) as session:
-            row = await streams.request_deletion(
-                session, tenant_id=tenant_id, stream_id=stream_id, reason=reason
-            )
+            row = await _request(session, tenant_id, stream_id, reason=reason, actor=actor)
         if row.status != DeletionStatus.DONE:
             await self._start(tenant_id, stream_id)
         return row
 
-    async def delete_now(self, *, tenant_id: UUID, stream_id: UUID) -> UUID:
+    async def delete_now(self, *, tenant_id: UUID, stream_id: UUID, actor: Actor) -> UUID:
         """Delete a stream, and return the id of its deletion. It can be retried after any failure.
 
         What a running workflow of it may still store is left to a `DeletionWorkflow`.
@@ -100,15 +107,13 @@ class StreamDeletion:
             stream = await streams.get(session, tenant_id=tenant_id, stream_id=stream_id)
             if stream is None:
                 raise RecordMissingError("stream", stream_id)
-            row = await streams.request_deletion(
-                session, tenant_id=tenant_id, stream_id=stream_id, reason=""
-            )
+            row = await _request(session, tenant_id, stream_id, reason="", actor=actor)
         if stream.status not in TERMINAL:
             await self._starter.cancel(stream)
             await self._start(tenant_id, stream_id)
         await self._delete(tenant_id, stream_id)
-        if stream.status in TERMINAL:
-            await self._verify(tenant_id, stream_id)
+        if stream.status in TERMINAL and await self._verify(tenant_id, stream_id) is None:
+            await self._start(tenant_id, stream_id)
         return row.id
 
     async def run(self, *, tenant_id: UUID, stream_id: UUID) -> DeletionProof:
@@ -132,7 +137,9 @@ class StreamDeletion:
                 raise DeletionUnfinishedError(f"a workflow of stream {stream_id} is ending")
         proof = await self._verify(tenant_id, stream_id)
         if proof is None:
-            raise DeletionUnfinishedError(f"something of stream {stream_id} was stored meanwhile")
+            raise DeletionUnfinishedError(
+                f"something of stream {stream_id} was stored meanwhile, or a CDN still has it"
+            )
         return proof
 
     async def _delete(self, tenant_id: UUID, stream_id: UUID) -> None:
@@ -146,10 +153,32 @@ class StreamDeletion:
         if await self._delete_objects(tenant_id, stream_id):
             return None
         expires = datetime.now(UTC) + CDN_KEEPS if self._has_cdn else None
+        invalidation = None
+        if self._cdn is not None:
+            invalidation = await self._invalidate(self._cdn, tenant_id, stream_id)
+            if not invalidation.is_completed:
+                return None
+            expires = None
         async with self._database.session(tenant_id) as session:
             return await streams.finish_deletion(
-                session, tenant_id=tenant_id, stream_id=stream_id, cdn_expires_at=expires
+                session,
+                tenant_id=tenant_id,
+                stream_id=stream_id,
+                cdn_expires_at=expires,
+                cdn_invalidation_id=None if invalidation is None else invalidation.id,
             )
+
+    async def _invalidate(
+        self, cdn: CloudFrontInvalidator, tenant_id: UUID, stream_id: UUID
+    ) -> CdnInvalidation:
+        """Invalidate the files in the CDN, anew only if more of them were deleted since."""
+        deletion = deletion_id(stream=stream_id)
+        async with self._database.session(tenant_id) as session:
+            row = await streams.get_deletion(session, tenant_id=tenant_id, deletion_id=deletion)
+        if row is None:
+            raise RecordMissingError("deletion", deletion)
+        files = streams.proof_of(row).files
+        return await cdn.invalidate(f"{tenant_id}/{stream_id}/", reference=f"{deletion}-{files}")
 
     async def _delete_objects(self, tenant_id: UUID, stream_id: UUID) -> int:
         """Delete all files and media; return how many there were."""
@@ -184,3 +213,81 @@ class StreamDeletion:
             )
         except RPCError as error:
             raise temporal_error(error) from error
+
+
+async def _request(
+    session: AsyncSession, tenant_id: UUID, stream_id: UUID, *, reason: str, actor: Actor
+) -> Deletion:
+    """Return the deletion of a stream, inserted with an audit entry if there is none."""
+    deletion = deletion_id(stream=stream_id)
+    found = await streams.get_deletion(session, tenant_id=tenant_id, deletion_id=deletion)
+    row = await streams.request_deletion(
+        session, tenant_id=tenant_id, stream_id=stream_id, reason=reason
+    )
+    if found is None:
+        await audit.record(
+            session,
+            tenant_id=tenant_id,
+            action=AuditAction.STREAM_DELETED,
+            target_id=stream_id,
+            actor=actor,
+            details={"deletion_id": str(deletion), "reason": reason},
+        )
+    return row
+
+
+async def hold_stream(
+    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, reason: str | None, actor: Actor
+) -> LegalHold | None:
+    """Hold a stream, or for None lift its hold, with an audit entry. Return the hold.
+
+    Raises:
+        RecordMissingError: the tenant has no such stream.
+        DeletionInProgressError: it is being deleted.
+    """
+    row = await streams.get(session, tenant_id=tenant_id, stream_id=stream_id)
+    was_held = row is not None and row.legal_hold is not None
+    hold = await streams.hold_stream(
+        session, tenant_id=tenant_id, stream_id=stream_id, reason=reason
+    )
+    if hold is not None or was_held:
+        await audit.record(
+            session,
+            tenant_id=tenant_id,
+            action=AuditAction.STREAM_RELEASED if hold is None else AuditAction.STREAM_HELD,
+            target_id=stream_id,
+            actor=actor,
+            details={} if hold is None else {"reason": hold.reason},
+        )
+    return hold
+
+
+async def hold_highlight(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    highlight_id: UUID,
+    reason: str | None,
+    actor: Actor,
+) -> LegalHold | None:
+    """Hold a highlight, or for None lift its hold, with an audit entry. Return the hold.
+
+    Raises:
+        RecordMissingError: the tenant has no such highlight.
+        DeletionInProgressError: its stream is being deleted.
+    """
+    row = await highlights.get(session, tenant_id=tenant_id, highlight_id=highlight_id)
+    was_held = row is not None and row.legal_hold is not None
+    hold = await streams.hold_highlight(
+        session, tenant_id=tenant_id, highlight_id=highlight_id, reason=reason
+    )
+    if hold is not None or was_held:
+        await audit.record(
+            session,
+            tenant_id=tenant_id,
+            action=AuditAction.HIGHLIGHT_RELEASED if hold is None else AuditAction.HIGHLIGHT_HELD,
+            target_id=highlight_id,
+            actor=actor,
+            details={} if hold is None else {"reason": hold.reason},
+        )
+    return hold

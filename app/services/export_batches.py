@@ -1,8 +1,10 @@
-"""Batches of exports: choose what to export, create, start, cancel and resume them."""
+"""Batches of exports: choose what to export, create, start, cancel, resume and delete them."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -13,7 +15,7 @@ from temporalio.client import Client
 from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
-from app.services.exports import SourceNotReadyError, clip_source
+from app.services.exports import ExportService, SourceNotReadyError, clip_source
 from domain import task_queues
 from domain.exports.batches import BatchRef, ExportBatchInput
 from domain.exports.models import (
@@ -25,10 +27,11 @@ from domain.exports.models import (
     Watermark,
 )
 from domain.ids import SearchAttribute, batch_export_id, export_batch_workflow_id
+from domain.tenants.audit import Actor, AuditAction
 from domain.tenants.usage import PLANS, PlanName, require_batch_quota, require_rendition_quota
 from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import clips, exports, highlights
+from infra.db.repositories import audit, clips, exports, highlights
 from infra.db.repositories.highlights import HighlightFilter
 from infra.db.tables import ExportBatch
 from infra.temporal.client import (
@@ -40,6 +43,7 @@ from infra.temporal.client import (
 from workflows.export_batch import ExportBatchWorkflow
 
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
+_DELETED_AT_A_TIME: Final = 8
 _CANCELLED: Final = "The batch was canceled. Resume it to make the exports that are left."
 _MOST: Final = max(plan.exports_per_batch for plan in PLANS.values()) + 1
 
@@ -68,11 +72,12 @@ class NewExportBatch:
 
 
 class ExportBatchService:
-    """Creates batches, and starts, cancels and resumes their workflows.
+    """Creates and deletes batches, and starts, cancels and resumes their workflows.
 
     Args:
         database: holds the batches.
         client: gives Temporal's client, or raises TemporalUnavailableError.
+        exports: deletes the exports of a batch.
         default_plan: of tenants without a plan of their own.
     """
 
@@ -81,8 +86,10 @@ class ExportBatchService:
         database: Database,
         client: Callable[[], Awaitable[Client]],
         *,
+        exports: ExportService,
         default_plan: PlanName,
     ) -> None:
+        self._exports = exports
         self._database = database
         self._client = client
         self._default_plan = default_plan
@@ -171,6 +178,37 @@ class ExportBatchService:
         if row.status == ExportStatus.QUEUED:
             await self._start(batch, is_resumed=True)
         return row
+
+    async def delete(self, tenant_id: UUID, batch_id: UUID, *, actor: Actor) -> None:
+        """Cancel a batch if it is unfinished, and delete its exports with their files.
+
+        It can be retried after any failure: the row of the batch is deleted last.
+
+        Raises:
+            RecordMissingError: the tenant has no such batch.
+            TemporalUnavailableError: Temporal does not respond.
+        """
+        await self.cancel(tenant_id, batch_id)
+        async with self._database.session(tenant_id) as session:
+            rows = await exports.exports_of_batch(session, tenant_id=tenant_id, batch_id=batch_id)
+        slots = asyncio.Semaphore(_DELETED_AT_A_TIME)
+
+        async def delete(export_id: UUID) -> None:
+            async with slots:
+                # Another request may have deleted it meanwhile.
+                with suppress(RecordMissingError):
+                    await self._exports.delete(tenant_id, export_id, actor=actor)
+
+        await asyncio.gather(*(delete(row.id) for row in rows))
+        async with self._database.session(tenant_id) as session:
+            await exports.remove_batch(session, tenant_id=tenant_id, batch_id=batch_id)
+            await audit.record(
+                session,
+                tenant_id=tenant_id,
+                action=AuditAction.EXPORT_BATCH_DELETED,
+                target_id=batch_id,
+                actor=actor,
+            )
 
     async def _start(self, batch: BatchRef, *, is_resumed: bool = False) -> None:
         client = await self._client()

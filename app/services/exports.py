@@ -36,11 +36,12 @@ from domain.exports.models import (
 from domain.exports.reels import MOST_CLIPS, ReelOrder, ReelPart, choose_parts
 from domain.highlights.explanation import headline
 from domain.ids import SearchAttribute, export_workflow_id
+from domain.tenants.audit import Actor, AuditAction
 from domain.tenants.usage import PlanName, require_rendition_quota
 from domain.text import one_line
 from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import clips, exports, highlights, streams
+from infra.db.repositories import audit, clips, exports, highlights, streams
 from infra.db.repositories.clips import ClipRow
 from infra.db.repositories.highlights import HighlightFilter
 from infra.db.tables import Clip, Export, Highlight
@@ -140,7 +141,7 @@ class ExportService:
             source=await _source(session, new),
             renditions=new.renditions,
             watermark=new.watermark,
-            lower_third=await _lower_third(session, new),
+            lower_third=await completed_lower_third(session, new),
             exact=new.exact,
         )
         # Last, since the tenant's other requests wait from here to the end of the transaction.
@@ -231,7 +232,7 @@ class ExportService:
         async with self._database.session(row.tenant_id) as session:
             await exports.record_export(session, record)
 
-    async def delete(self, tenant_id: UUID, export_id: UUID) -> None:
+    async def delete(self, tenant_id: UUID, export_id: UUID, *, actor: Actor) -> None:
         """Cancel an export if it is unfinished, and delete its files and row. Usage stays.
 
         It can be retried after any failure: files are deleted while the row still names them.
@@ -244,6 +245,14 @@ class ExportService:
         await self._delete_files(row)
         async with self._database.session(tenant_id) as session:
             await exports.remove(session, tenant_id=tenant_id, export_id=export_id)
+            await audit.record(
+                session,
+                tenant_id=tenant_id,
+                action=AuditAction.EXPORT_DELETED,
+                target_id=export_id,
+                actor=actor,
+                details={"stream_id": str(row.stream_id)},
+            )
 
     async def _delete_files(self, row: Export) -> None:
         for result in exports.results_of(row).values():
@@ -289,7 +298,7 @@ async def _source(session: AsyncSession, new: NewExport) -> ExportSource:
     return ExportSource(stream_id=new.stream_id, start=new.start, end=new.end)
 
 
-async def _lower_third(session: AsyncSession, new: NewExport) -> LowerThird | None:
+async def completed_lower_third(session: AsyncSession, new: NewExport) -> LowerThird | None:
     """Return the lower third; what it leaves open is that of the highlight."""
     lower = new.lower_third
     if lower is None or new.highlight_id is None:
@@ -299,14 +308,17 @@ async def _lower_third(session: AsyncSession, new: NewExport) -> LowerThird | No
         return lower
     state = MatchState.model_validate(about.match_state) if about.match_state else MatchState()
     score = "-".join(map(str, state.score_after)) or None
+    texts = highlights.title_in(about, lower.language)
+    title, tags = (about.title, about.tags) if texts is None else (texts.title, texts.tags)
     return LowerThird(
         start=lower.start,
         seconds=lower.seconds,
-        title=lower.title or _line(about.title, 100) or None,
+        title=lower.title or _line(title, 100) or None,
+        language=lower.language,
         score=lower.score or score,
         tags=lower.tags
         if lower.tags is not None
-        else tuple(line for tag in about.tags[:_TAGS] if (line := _line(tag, 40))),
+        else tuple(line for tag in tags[:_TAGS] if (line := _line(tag, 40))),
     )
 
 

@@ -103,6 +103,8 @@ class AnalyzeJobs:
                     game=job.game,
                     title=job.title,
                     language=job.language,
+                    languages=job.languages,
+                    criteria=job.criteria,
                     external_id=job.external_id,
                     options=job.options.model_dump(exclude_none=True),
                     correlation_id=str(stream_id),

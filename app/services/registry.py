@@ -10,6 +10,7 @@ from app.services.connections import ConnectionCache
 from app.services.deletions import StreamDeletion
 from app.services.export_batches import ExportBatchService
 from app.services.exports import ExportService
+from app.services.feed.feed_service import FeedService
 from app.services.hms_events import EventDispatcher, EventProcessor, EventWriter
 from app.services.profiles import PinnedProfiles, TenantProfileStore
 from app.services.search import QueryReader
@@ -61,5 +62,6 @@ class ServiceRegistry:
     keys: KeyCache
     endpoint_secrets: EndpointSecrets
     dispatcher: WebhookDispatcher
+    feed: FeedService
     meter: RequestMeter
     queries: QueryReader

@@ -30,10 +30,14 @@ from app.services.profiles import TenantProfileStore
 from app.services.tenants import TenantNames
 from domain import task_queues
 from domain.clips.models import ClipInput, ClipOutcome, ClipSpec
+from domain.feed.messages import FeedEventsStored
 from domain.ids import SearchAttribute, backfill_workflow_id, clip_workflow_id, stream_workflow_id
 from domain.ingest.messages import IngestLimits
 from domain.media.segments import VariantPolicy
 from domain.model import Model
+from domain.profiles.criteria import understand
+from domain.profiles.documents import versioned
+from domain.profiles.model import GameProfile
 from domain.streams.backfill.messages import BackfillInput
 from domain.streams.messages import (
     ClipCorrection,
@@ -53,6 +57,7 @@ from domain.text import Language
 from infra.db.engine import Database
 from infra.db.repositories import profiles, streams
 from infra.db.tables import Stream
+from infra.profiles.phrasebooks import shipped_phrasebooks
 from infra.temporal.client import (
     TemporalUnavailableError,
     if_running,
@@ -71,7 +76,10 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class NewStream:
-    """A requested stream; `options` are those of `api.streams.schemas.AnalyzeOptions`."""
+    """A requested stream; `options` are those of `api.streams.schemas.AnalyzeOptions`.
+
+    `languages` are those of titles; None for those of the game's profile. `criteria` is a sentence.
+    """
 
     tenant_id: UUID
     stream_id: UUID
@@ -79,6 +87,8 @@ class NewStream:
     game: str | None = None
     title: str = ""
     language: Language | None = None
+    languages: tuple[str, ...] | None = None
+    criteria: str | None = None
     external_id: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     correlation_id: str | None = None
@@ -105,7 +115,7 @@ class StreamCreation:
         """
         tenants = await self._profiles.read(session, new.tenant_id)
         match = tenants.match(new.game or new.title)
-        profile = tenants.catalog.get(match.profile_id)
+        profile = _with_wishes(tenants.catalog.get(match.profile_id), new)
         _log.info(
             "profile matched",
             profile=profile.id,
@@ -130,11 +140,32 @@ class StreamCreation:
             profile_match=match.model_dump(mode="json"),
             title=new.title,
             language=new.language,
+            languages=profile.languages,
+            criteria=None if profile.criteria is None else profile.criteria.model_dump(mode="json"),
             external_id=new.external_id,
             options=new.options,
             correlation_id=new.correlation_id,
             is_recording=new.is_recording,
         )
+
+
+def _with_wishes(profile: GameProfile, new: NewStream) -> GameProfile:
+    """Return the profile with the stream's own languages and criteria, as it is pinned.
+
+    Analysis and selection read both from the pinned profile.
+    """
+    if new.languages is None and new.criteria is None:
+        return profile
+    phrasebooks = shipped_phrasebooks()
+    criteria = None
+    if new.criteria is not None:
+        criteria = understand(
+            new.criteria,
+            profile,
+            names=phrasebooks.names,
+            sentence_words=phrasebooks.sentence_words,
+        )
+    return versioned(profile.with_wishes(languages=new.languages, criteria=criteria))
 
 
 async def close_orphan(database: Database, stream: Stream) -> Stream:
@@ -268,6 +299,14 @@ class StreamStarter:
             TemporalUnavailableError: Temporal does not answer.
         """
         return await self._signal(stream, StreamWorkflow.correct_clip, request)
+
+    async def feed_events_stored(self, stream: Stream, signal: FeedEventsStored) -> bool:
+        """Signal a stream's workflow that events were stored. Return False if none is running.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        return await self._signal(stream, StreamWorkflow.feed_events_stored, signal)
 
     async def offer_recording(self, stream: Stream, recording: RecordingReady) -> bool:
         """Signal a stream's workflow that a recording exists. Return False if none is running.

@@ -255,6 +255,10 @@ _OPERATOR: Final = Dashboard(
             unit="s",
         ),
         Panel(
+            "Servers that cannot be used",
+            {"{{instance}} {{dependency}}": "1 - highlights_dependency_up"},
+        ),
+        Panel(
             "Store requests",
             {
                 "{{operation}} {{outcome}}": (

@@ -166,6 +166,9 @@ _MARK_BEFORE: Final = 8.0
 _MARK_AFTER: Final = 5.0
 
 
+_REMEMBERED_EVENTS: Final = 512
+
+
 # The screen follows what happened: seconds from a peak to the fact that belongs to it.
 _FACT_BEFORE: Final = 3.0
 
@@ -193,6 +196,7 @@ class DetectorState(Model):
         open_since: when the current moment opened; None if there is none.
         cooldown: cooldown after the last moment; None before the first.
         marks: the tenant's marks not processed yet, by time.
+        fed: the latest events of the feed that were taken as marks, so that none counts twice.
         clock: latest known correspondence of media time and wall clock.
         commentary: the captions of the last minute.
         screen: scores, clock and lines on the screen.
@@ -212,6 +216,7 @@ class DetectorState(Model):
     open_since: float | None = None
     cooldown: Cooldown | None = Field(default=None, alias="rest")
     marks: tuple[TimedMetadata, ...] = ()
+    fed: tuple[UUID, ...] = ()
     clock: ClockAnchor | None = None
     commentary: tuple[Line, ...] = ()
     screen: ScreenState = ScreenState()
@@ -307,7 +312,10 @@ class _Detector:
         self._screen = state.screen
         self._facts = list(state.facts)
         self._seconds = list(state.seconds)
-        self._marks = sorted((*state.marks, *marks_on_timeline(marks)), key=lambda m: (m.at, m.id))
+        self._fed = dict.fromkeys(state.fed)
+        new = [each for each in marks if each.feed is None or each.feed.event not in self._fed]
+        self._fed.update(dict.fromkeys(each.feed.event for each in new if each.feed is not None))
+        self._marks = sorted((*state.marks, *marks_on_timeline(new)), key=lambda m: (m.at, m.id))
         self.candidates: list[HighlightCandidate] = []
 
     @property
@@ -322,6 +330,7 @@ class _Detector:
             open_since=self._open_since,
             cooldown=self._cooldown,
             marks=tuple(self._marks),
+            fed=tuple(self._fed)[-_REMEMBERED_EVENTS:],
             clock=self._clock,
             commentary=commentary,
             screen=self._screen,
@@ -470,10 +479,12 @@ class _Detector:
         )
 
     def _mark_near(self, peak: float) -> TimedMetadata | None:
-        for mark in self._marks:
-            if mark.at - _MARK_BEFORE <= peak <= mark.at + _MARK_AFTER and mark.at < self._position:
-                return mark
-        return None
+        near = [
+            mark
+            for mark in self._marks
+            if mark.at - _MARK_BEFORE <= peak <= mark.at + _MARK_AFTER and mark.at < self._position
+        ]
+        return next((mark for mark in near if not _is_hint(mark)), near[0] if near else None)
 
     def _deal_with_marks(self, *, all_of_them: bool = False) -> None:
         while self._marks and self._open_since is None:
@@ -484,7 +495,9 @@ class _Detector:
             settled = self._settled_at(mark)
             if settled is not None:
                 self._publish_again(settled, mark)
-            elif any(abs(each.at - mark.at) <= _HOLE for each in self._frames):
+            elif not _is_hint(mark) and any(
+                abs(each.at - mark.at) <= _HOLE for each in self._frames
+            ):
                 self._publish(self._moment_of(mark))
 
     def _settled_at(self, mark: TimedMetadata) -> Moment | None:
@@ -501,7 +514,9 @@ class _Detector:
 
     def _publish_again(self, moment: Moment, mark: TimedMetadata) -> None:
         """Publish a moment again with a late mark, under the same candidate id."""
-        if moment.cues.mark is None and self._cooldown is not None:
+        known = moment.cues.mark
+        replaces = known is None or (known.is_hint and not _is_hint(mark))
+        if replaces and self._cooldown is not None:
             marked = moment.with_mark(mark_of(mark))
             self._cooldown = self._cooldown.with_moment(marked)
             self._publish(marked)
@@ -565,3 +580,7 @@ class _Detector:
                 clock=self._clock,
             )
         )
+
+
+def _is_hint(mark: TimedMetadata) -> bool:
+    return mark.feed is not None and mark.feed.hint

@@ -369,6 +369,8 @@ def _screen_words(facts: Sequence[ScreenFact]) -> str:
 def _mark_words(mark: Mark | None) -> str:
     if mark is None:
         return ""
+    if mark.feed is not None:
+        return f"{mark.feed.words} (importance {mark.importance:.1f})"
     return f"marked by the tenant: {mark.label} (importance {mark.importance:.1f})"
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     NonNegativeFloat,
     PositiveFloat,
@@ -20,6 +21,7 @@ from pydantic import (
 from domain.exports.presets import PRESETS, Preset, PresetName
 from domain.exports.reels import ReelPart
 from domain.model import Model
+from domain.text import LanguageTag, as_tuple
 
 MOST_RENDITIONS: Final = 50
 """Of one export."""
@@ -236,6 +238,7 @@ class LowerThird(Model):
 
     Attributes:
         title: in any script.
+        language: of title and tags that are left open, one of the stream's `languages`.
         score: such as `2-1`.
         tags: shown after the score.
         start: seconds after the beginning.
@@ -243,10 +246,11 @@ class LowerThird(Model):
     """
 
     title: TextLine | None = None
+    language: LanguageTag | None = None
     score: (
         Annotated[str, Field(min_length=1, max_length=20), AfterValidator(_check_line)] | None
     ) = None
-    tags: Annotated[tuple[Tag, ...], Field(max_length=5)] | None = None
+    tags: Annotated[tuple[Tag, ...], Field(max_length=5), BeforeValidator(as_tuple)] | None = None
     start: Annotated[float, Field(ge=0.0, le=LONGEST)] = 0.5
     seconds: Annotated[float, Field(ge=0.5, le=LONGEST)] = 5.0
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
 from pydantic import NonNegativeFloat
 
 from domain.analysis.screen import MatchState
+from domain.highlights.moderation import Moderation
+from domain.media.segments import FeedMark
 from domain.media.timestamps import WallClockAnchor, order_span, parse_timestamp
 from domain.model import Model
 from domain.score import HighlightScore, Unit
@@ -30,15 +33,53 @@ class Evidence(Model):
 
 
 class Mark(Model):
-    """A moment that the tenant marked with timed metadata.
+    """A moment that the tenant marked, with timed metadata or an event of its feed.
 
     `label` consists of lower case letters, digits and underscores. `offset` is the distance (s) of
-    the moment from the metadata's position; negative if the moment came before.
+    the moment from the metadata's position; negative if the moment came before. `feed` is set if
+    the mark is an event of the tenant's feed.
     """
 
     label: str
     importance: Unit = USUAL_IMPORTANCE
     offset: float = 0.0
+    feed: FeedMark | None = None
+
+    @property
+    def is_hint(self) -> bool:
+        """True if it only strengthens a moment that was found without it."""
+        return self.feed is not None and self.feed.hint
+
+    def of_feed(self, feed: FeedMark | None) -> Mark:
+        """Return a copy that names the event of the feed."""
+        return Mark(label=self.label, importance=self.importance, offset=self.offset, feed=feed)
+
+
+class TitleSource(StrEnum):
+    """Who wrote a title."""
+
+    GEMINI = "gemini"
+    TEMPLATE = "template"
+
+
+class LocalizedTitle(Model):
+    """Title, description and tags of a highlight in one language.
+
+    Attributes:
+        requested: the language that was asked for (BCP 47).
+        language: the language that the texts are in; English if there is no other.
+        source: `gemini`, or `template` for phrases of the service.
+        title: one line.
+        description: one sentence; empty with the source `template`.
+        tags: words, not the identifiers that `tags` of the highlight has.
+    """
+
+    requested: str
+    language: str
+    source: TitleSource
+    title: str
+    description: str = ""
+    tags: tuple[str, ...] = ()
 
 
 class HighlightCandidate(Model):
@@ -52,6 +93,8 @@ class HighlightCandidate(Model):
         mark: the tenant's marker, if there is one.
         unmarked: the score without the marker.
         state: state of the match, as read on the screen; None if it is not known.
+        titles: title and tags in each language that the stream asks for. Untrusted.
+        moderation: what was found objectionable; None if it was not checked.
     """
 
     id: UUID
@@ -74,6 +117,8 @@ class HighlightCandidate(Model):
     mark: Mark | None = None
     unmarked: HighlightScore | None = None
     state: MatchState | None = None
+    titles: tuple[LocalizedTitle, ...] = ()
+    moderation: Moderation | None = None
 
     def until(self, media_end: float) -> HighlightCandidate:
         """Return a copy with bounds limited to the media, which ends at `media_end` (s)."""
@@ -96,6 +141,8 @@ class HighlightCandidate(Model):
         safe_starts: tuple[float, ...] | None = None,
         safe_ends: tuple[float, ...] | None = None,
         commentary: str | None = None,
+        titles: tuple[LocalizedTitle, ...] | None = None,
+        moderation: Moderation | None = None,
     ) -> HighlightCandidate:
         """Return a validated copy with the given fields changed; None leaves a field as it is."""
         return HighlightCandidate(
@@ -119,6 +166,8 @@ class HighlightCandidate(Model):
             mark=self.mark,
             unmarked=self.unmarked,
             state=self.state,
+            titles=self.titles if titles is None else titles,
+            moderation=self.moderation if moderation is None else moderation,
         )
 
 

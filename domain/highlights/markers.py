@@ -88,7 +88,7 @@ def parse_mark(payload: str) -> Mark | InvalidMark | None:
 def mark_of(metadata: TimedMetadata) -> Mark | None:
     """Return the marker in timed metadata; None if there is none, or it is invalid."""
     read = parse_mark(metadata.payload)
-    return read if isinstance(read, Mark) else None
+    return read.of_feed(metadata.feed) if isinstance(read, Mark) else None
 
 
 def marks_on_timeline(metadata: Iterable[TimedMetadata]) -> list[TimedMetadata]:
@@ -190,7 +190,7 @@ def apply_marker(candidate: HighlightCandidate, profile: GameProfile) -> Highlig
     known = bool(tags) or mark.label in profile.moments
     others = tuple(tag for tag in candidate.tags if tag != mark.label and tag not in tags)
     corrections = candidate.corrections
-    if not known:
+    if not known and not mark.is_hint:
         unknown = f"the tenant's label `{mark.label}` is no tag: {profile.name} does not know it"
         corrections = (*corrections, unknown)
     return candidate.replace(

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
@@ -155,10 +156,25 @@ class Gap(Model):
         return self.last_sequence - self.first_sequence + 1
 
 
-class TimedMetadata(Model):
-    """An `EXT-X-DATERANGE` on the timeline; `at` in seconds of media time.
+class FeedMark(Model):
+    """The event of a tenant's feed that a marker stands for.
 
-    `problem` is why its payload could not be decoded.
+    Attributes:
+        event: id of the event's row.
+        hint: True if it only strengthens a moment that was found without it.
+        words: what it says, for reasons.
+    """
+
+    event: UUID
+    hint: bool = False
+    words: str = ""
+
+
+class TimedMetadata(Model):
+    """A marker on the timeline: an `EXT-X-DATERANGE` or an event of a feed.
+
+    `at` is in seconds of media time. `problem` is why its payload could not be decoded. `feed` is
+    the event of the feed, if it is one.
     """
 
     id: str
@@ -166,6 +182,7 @@ class TimedMetadata(Model):
     duration: NonNegativeFloat | None = None
     payload: str = ""
     problem: str = ""
+    feed: FeedMark | None = None
 
     def moved_to(self, at: float) -> TimedMetadata:
         """Return a copy at another media time (s)."""
@@ -175,6 +192,7 @@ class TimedMetadata(Model):
             duration=self.duration,
             payload=self.payload,
             problem=self.problem,
+            feed=self.feed,
         )
 
 

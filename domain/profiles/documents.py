@@ -75,7 +75,7 @@ def valid_keys(path: Path) -> tuple[str, ...]:
     for key in path[:-1]:
         kind = _child(kind, key)
     if isinstance(kind, type) and issubclass(kind, Model):
-        return tuple(name for name in kind.model_fields if name not in {"id", "version"})
+        return tuple(name for name in kind.model_fields if name not in COMPUTED)
     return ()
 
 
@@ -145,7 +145,7 @@ _OWN: Final = frozenset({"name", "kind", "description", "aliases", "extends"})
 REQUIRED: Final = ("name", "kind")
 
 
-COMPUTED: Final = ("id", "version")
+COMPUTED: Final = ("id", "version", "criteria")
 
 
 class Layer(Model):
@@ -188,6 +188,18 @@ def content_version(content: Mapping[str, object]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:VERSION_LENGTH]
 
 
+def versioned(profile: GameProfile) -> GameProfile:
+    """Return a profile with the version of its content.
+
+    What a profile of an older release cannot have counts only where it is given, so that the
+    versions of profiles without it stay.
+    """
+    given = profile.model_dump(mode="json", exclude={"version"})
+    later: dict[str, object] = {"languages": [], "criteria": None}
+    content = {key: value for key, value in given.items() if later.get(key, ...) != value}
+    return profile.with_version(content_version(content))
+
+
 def _resolve(profile_id: str, documents: Documents) -> GameProfile:
     lineage = _lineage(profile_id, documents)
     layers = [layer for ancestor in lineage for layer in documents[ancestor]]
@@ -211,8 +223,7 @@ def _resolve(profile_id: str, documents: Documents) -> GameProfile:
             ProfileProblem(source=_author(path, layers), path=path, words=words)
             for path, words in problems_of(error)
         ) from None
-    version = content_version(profile.model_dump(mode="json", exclude={"version"}))
-    return profile.with_version(version)
+    return versioned(profile)
 
 
 def _lineage(profile_id: str, documents: Documents) -> list[str]:
@@ -249,7 +260,8 @@ def _refuse_computed(layers: tuple[Layer, ...]) -> None:
             source=layer.source,
             path=(key,),
             words=f"`{key}` is not written but derived "
-            "(the id from the file's name, the version from the content): remove it",
+            "(the id from the file's name, the version from the content, the criteria from the "
+            "stream's request): remove it",
         )
         for layer in layers
         for key in COMPUTED

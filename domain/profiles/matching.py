@@ -47,6 +47,10 @@ _NOISE: Final = """
 """
 
 
+_PLAYED: Final = frozenset({"gameplay", "ladder", "ranked", "scrims", "scrim"})
+"""Words that follow the name of a game: a short name before one is a game ("apex ranked")."""
+
+
 _SPLIT: Final = re.compile(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])")
 
 
@@ -219,12 +223,14 @@ class ExactFinder:
     def __init__(self, aliases: Iterable[Alias]) -> None:
         self._by_name: dict[str, list[Alias]] = {}
         self._by_joined: dict[str, list[Alias]] = {}
+        self._short: dict[str, list[Alias]] = {}
         self._unspaced: list[Alias] = []
         self._longest = 1
         for alias in aliases:
             self._longest = max(self._longest, alias.words)
             self._by_joined.setdefault(alias.joined, []).append(alias)
             if alias.rank == 0:
+                self._short.setdefault(alias.name, []).append(alias)
                 continue
             self._by_name.setdefault(alias.name, []).append(alias)
             if is_unspaced(alias.name):
@@ -248,6 +254,9 @@ class ExactFinder:
         for start, end in _runs(words, self._longest):
             for alias in self._by_name.get(" ".join(words[start:end]), ()):
                 yield alias, start, end
+            if end < len(words) and words[end] in _PLAYED:
+                for alias in self._short.get(" ".join(words[start:end]), ()):
+                    yield alias, start, end
         for position, word in enumerate(words):
             for alias in self._by_joined.get(word, ()):
                 if alias.rank > 0 and alias.words > 1:

@@ -15,7 +15,9 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from domain.model import Model
+from domain.profiles.criteria import Criteria
 from domain.score import DIMENSIONS, Unit
+from domain.text import LanguageTags
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
@@ -393,6 +395,8 @@ class GameProfile(Model):
         markets: betting markets, and what each of them is.
         moments: the kinds of moment this game has.
         hud: text on the screen.
+        languages: languages of titles and tags, unless a stream asks for others.
+        criteria: what a stream asked for in a sentence. No file or override gives it.
     """
 
     id: Slug
@@ -415,9 +419,29 @@ class GameProfile(Model):
     prompt: PromptVocabulary = PromptVocabulary()
     analyzer: AnalyzerHints = AnalyzerHints()
     hud: Hud = Hud()
+    languages: LanguageTags = ()
+    criteria: Criteria | None = None
 
     def with_version(self, version: str) -> GameProfile:
         """Return a copy that carries `version`, the hash of its content."""
+        return self._replace(version, languages=self.languages, criteria=self.criteria)
+
+    def with_wishes(
+        self, *, languages: tuple[str, ...] | None, criteria: Criteria | None
+    ) -> GameProfile:
+        """Return a copy with what one stream asks for, without a version.
+
+        `languages` are those of the profile if they are None.
+        """
+        return self._replace(
+            "",
+            languages=self.languages if languages is None else languages,
+            criteria=criteria,
+        )
+
+    def _replace(
+        self, version: str, *, languages: tuple[str, ...], criteria: Criteria | None
+    ) -> GameProfile:
         return GameProfile(
             id=self.id,
             version=version,
@@ -437,6 +461,8 @@ class GameProfile(Model):
             prompt=self.prompt,
             analyzer=self.analyzer,
             hud=self.hud,
+            languages=languages,
+            criteria=criteria,
         )
 
     def all_tags(self) -> frozenset[str]:

@@ -43,7 +43,9 @@ class DeletionProof(Model):
         media: deleted objects of the segment store: segments, their index, analyzer states.
         verified_at: when both stores held nothing of the stream any more. What a clip or export
             that was being rendered stores later is deleted by its own workflow, which finds no row.
-        cdn_expires_at: when the last copy in a CDN expires; None without a CDN.
+        cdn_expires_at: when the last copy in a CDN expires; None without a CDN, and if the copies
+            were invalidated.
+        cdn_invalidation_id: of the completed invalidation that removed them.
     """
 
     rows: dict[str, NonNegativeInt] = Field(default_factory=dict)
@@ -52,6 +54,7 @@ class DeletionProof(Model):
     media: NonNegativeInt = 0
     verified_at: datetime | None = None
     cdn_expires_at: datetime | None = None
+    cdn_invalidation_id: str | None = None
 
 
 class DeletionInput(Model):

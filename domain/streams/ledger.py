@@ -14,10 +14,10 @@ from uuid import UUID
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.clips.models import ClipOutcome, ClipSpec, ClipStatus
 from domain.clips.tracker import ClipTracker, wants_clip
+from domain.feed.messages import FeedEventsStored, LinkFeedInput, LinkFeedResult
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.markers import count_invalid_marks
 from domain.highlights.selection import (
-    Decision,
     DecisionStatus,
     SelectHighlightsInput,
     SelectHighlightsResult,
@@ -25,6 +25,7 @@ from domain.highlights.selection import (
 )
 from domain.ingest.messages import FetchWindowInput, FetchWindowResult
 from domain.media.segments import Gap, SegmentRef, Window
+from domain.media.timestamps import WallClockAnchor, anchor_of
 from domain.streams.backfill.messages import BackfillInput, BackfillTiming
 from domain.streams.messages import (
     LONG_PLAYLIST,
@@ -151,6 +152,9 @@ class StreamLedger:
         self._recording = state.recording
         self._released = state.released
         self._analyzed_window = state.analyzed_window
+        self._waiting_feed_events = state.waiting_feed_events
+        self._new_feed_events = 0
+        self._withdrawn = dict.fromkeys(state.withdrawn)
         self._end = state.end
         self._problems = {problem.code: problem for problem in state.progress.problems}
         self._recorded_problems = frozenset(self._problems)
@@ -384,11 +388,13 @@ class StreamLedger:
         self._selection = result.state
         discarded: list[ClipSpec] = []
         for decision in result.decisions:
+            if decision.highlight_id in self._withdrawn:
+                continue
             self._decisions[decision.highlight_id] = decision
             if wants_clip(decision) and self._clips.track(decision):
                 self._progress = self._progress.replace(highlights=self._progress.highlights + 1)
             elif decision.status is DecisionStatus.RETRACTED:
-                discarded += self._retract(decision)
+                discarded += self._retract(decision.highlight_id)
         self._decisions = dict(list(self._decisions.items())[-KEPT_DECISIONS:])
         return tuple(discarded)
 
@@ -432,6 +438,59 @@ class StreamLedger:
         if request.correction.start < stored_from:
             return False
         return self._clips.correct(request.highlight_id, request.correction)
+
+    def note_feed_events(self, stored: FeedEventsStored) -> None:
+        """Record that events of the feed were stored."""
+        self._new_feed_events += stored.events
+
+    @property
+    def has_new_feed_events(self) -> bool:
+        """True if events of the feed came since the last request to link them."""
+        return self._new_feed_events > 0
+
+    @property
+    def has_feed_events(self) -> bool:
+        """True if events of the feed are to be linked, new ones or those that wait."""
+        return self._waiting_feed_events > 0 or self.has_new_feed_events
+
+    def link_request(self, *, ended: bool) -> LinkFeedInput:
+        """Return the request to link events; with `ended`, no highlight will follow."""
+        self._waiting_feed_events += self._new_feed_events
+        self._new_feed_events = 0
+        return LinkFeedInput(
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+            anchor=self._wall_clock_anchor(),
+            media_end=self._progress.position,
+            analyzed=self._progress.analyzed,
+            ended=ended,
+        )
+
+    def record_linked(self, result: LinkFeedResult) -> tuple[ClipSpec, ...]:
+        """Record what became of events. Return the clips of withdrawn highlights, to be deleted."""
+        self._waiting_feed_events = result.waiting
+        discarded: list[ClipSpec] = []
+        for identity in result.retracted:
+            decision = self._decisions.get(identity)
+            if decision is not None:
+                self._decisions[identity] = decision.withdrawn()
+            self._withdrawn[identity] = None
+            discarded += self._retract(identity)
+        return tuple(discarded)
+
+    def _wall_clock_anchor(self) -> WallClockAnchor | None:
+        """Return the latest point known on both clocks; without one in the playlist, an estimate.
+
+        The estimate is the time at which the latest segment was listed, which the feed clock
+        corrects.
+        """
+        dated = anchor_of(reversed(self._segments))
+        if dated is not None:
+            return WallClockAnchor(at=dated.wall, media_time=dated.at)
+        if not self._segments:
+            return None
+        latest = self._segments[-1]
+        return WallClockAnchor(at=latest.published_at, media_time=latest.end)
 
     def set_recording(self, recording: RecordingReady) -> None:
         """Record that the source offers a recording."""
@@ -556,6 +615,8 @@ class StreamLedger:
             new_windows=tuple(self._new_windows),
             released=self._released,
             analyzed_window=self._analyzed_window,
+            waiting_feed_events=self._waiting_feed_events + self._new_feed_events,
+            withdrawn=tuple(self._withdrawn)[-KEPT_DECISIONS:],
             end=self._end,
             runs=self._request.state.runs + 1,
         )
@@ -643,8 +704,8 @@ class StreamLedger:
             for window, analyzed in zip(request.windows, seconds, strict=True)
         )
 
-    def _retract(self, decision: Decision) -> list[ClipSpec]:
-        retracted = self._clips.retract(decision.highlight_id)
+    def _retract(self, highlight_id: UUID) -> list[ClipSpec]:
+        retracted = self._clips.retract(highlight_id)
         if retracted is None:
             return []
         _, ready = retracted

@@ -29,11 +29,24 @@ from domain.ingest.messages import (
 )
 from domain.media.segments import Gap, SegmentRef, VariantPolicy, Window
 from domain.model import Model
+from domain.profiles.criteria import CriteriaText
 from domain.streams.status import StreamEnd, StreamProblem, StreamProgress
-from domain.text import Language, Name, Title, Url
+from domain.text import Language, LanguageTags, Name, Title, Url
 
 LONG_PLAYLIST: Final = 30.0
 """Seconds of media in a playlist from which a worker's death may be noticed later."""
+
+
+LANGUAGES_DESCRIPTION: Final = (
+    "Languages (BCP 47) of the highlights' titles and tags, at most 8. By default those of the "
+    "game profile, where you can set them for all streams. A language that the service cannot "
+    "write gets English titles, and says so."
+)
+
+CRITERIA_DESCRIPTION: Final = (
+    "Which moments to show, in a sentence: kinds and tags of the game profile, after `no` or "
+    "`without` those not to show. The stream's `criteria` tell what was understood."
+)
 
 
 class AnalyzeOptions(BaseModel):
@@ -79,6 +92,12 @@ class StreamRequest(BaseModel):
     language: Language | None = Field(
         default=None,
         description="Language of titles, tags and commentary, so that search finds all word forms.",
+    )
+    languages: LanguageTags | None = Field(
+        default=None, description=LANGUAGES_DESCRIPTION, examples=[["en", "pt-BR", "ja"]]
+    )
+    criteria: CriteriaText | None = Field(
+        default=None, description=CRITERIA_DESCRIPTION, examples=["goals and cards, no replays"]
     )
     external_id: Name | None = Field(default=None, description="Your id of the stream.")
     options: AnalyzeOptions = AnalyzeOptions()
@@ -323,6 +342,8 @@ class StreamState(Model):
         new_windows: analyzed windows that are not recorded yet.
         released: media time (s) before which segments have been deleted.
         analyzed_window: number of the last analyzed window.
+        waiting_feed_events: events of the feed that are not linked yet.
+        withdrawn: highlights that no decision brings back, since their grounds were taken back.
         runs: how often the workflow has continued as new.
     """
 
@@ -338,6 +359,8 @@ class StreamState(Model):
     new_windows: tuple[WindowRecord, ...] = ()
     released: NonNegativeFloat = 0.0
     analyzed_window: NonNegativeInt | None = None
+    waiting_feed_events: NonNegativeInt = 0
+    withdrawn: tuple[UUID, ...] = ()
     end: StreamEnd | None = None
     runs: NonNegativeInt = 0
 

@@ -26,6 +26,11 @@ class AuditTarget(StrEnum):
     CONNECTION = "connection"
     WEBHOOK_ENDPOINT = "webhook_endpoint"
     TENANT = "tenant"
+    STREAM = "stream"
+    HIGHLIGHT = "highlight"
+    CLIP = "clip"
+    EXPORT = "export"
+    EXPORT_BATCH = "export_batch"
 
 
 class AuditAction(StrEnum):
@@ -51,6 +56,14 @@ class AuditAction(StrEnum):
     ENDPOINT_DISABLED = "webhook_endpoint.disabled"
     ENDPOINT_DELETED = "webhook_endpoint.deleted"
     TENANT_PLAN_SET = "tenant.plan_set"
+    STREAM_DELETED = "stream.deleted"
+    STREAM_HELD = "stream.held"
+    STREAM_RELEASED = "stream.released"
+    HIGHLIGHT_HELD = "highlight.held"
+    HIGHLIGHT_RELEASED = "highlight.released"
+    CLIP_DELETED = "clip.deleted"
+    EXPORT_DELETED = "export.deleted"
+    EXPORT_BATCH_DELETED = "export_batch.deleted"
 
     @property
     def target(self) -> AuditTarget:

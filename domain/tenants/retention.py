@@ -25,6 +25,7 @@ class RecordKind(StrEnum):
     USAGE_EVENTS = "usage_events"  # their hourly sums stay
     EVENTS = "events"  # the outbox: dispatched, or too old
     HIDDEN_HIGHLIGHTS = "hidden_highlights"  # held or rejected: never shown
+    FEED_EVENTS = "feed_events"  # what tenants fed to their streams; its highlights stay
     INBOUND_EVENTS = "inbound_events"  # what 100ms sent, once its effect is done or given up
     BEAMS = "beams"  # those that are over, or were never seen to begin
     CLOSED_SESSIONS = "closed_sessions"
@@ -43,6 +44,7 @@ class RetentionPolicy(Model):
     usage_events: float = Field(default=90 * DAY, ge=DAY)
     events: float = Field(default=30 * DAY, ge=DAY)
     hidden_highlights: float = Field(default=30 * DAY, ge=DAY)
+    feed_events: float = Field(default=400 * DAY, ge=DAY)
     inbound_events: float = Field(default=30 * DAY, ge=SHORTEST_INBOUND)
     beams: float = Field(default=90 * DAY, ge=SHORTEST_INBOUND)
     closed_sessions: float = Field(default=90 * DAY, ge=SHORTEST_INBOUND)

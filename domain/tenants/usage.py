@@ -245,6 +245,7 @@ class UsageKind(StrEnum):
     GEMINI_TOKENS = "gemini_tokens"  # of input and output
     GEMINI_COST_USD = "gemini_cost_usd"  # what they cost us, in US dollars
     WEBHOOK_DELIVERY = "webhook_delivery"  # attempts to deliver a webhook, whatever came of them
+    FEED_EVENT = "feed_event"  # events of feeds, in each revision that was stored
     API_REQUEST = "api_request"  # requests that a key was good for and no limit refused
 
 

@@ -18,7 +18,9 @@ from uuid import UUID
 from domain.analysis.screen import MatchState
 from domain.clips.models import ClipStatus
 from domain.exports.models import ExportStatus, RenditionFormat
-from domain.highlights.selection import DecisionStatus, Tier
+from domain.highlights.candidate import LocalizedTitle
+from domain.highlights.moderation import Moderation
+from domain.highlights.selection import HIDDEN, DecisionStatus, Tier
 from domain.ids import event_id
 from domain.model import Model
 from domain.streams.status import EndReason, StreamStatus
@@ -36,6 +38,8 @@ class EventType(StrEnum):
     HIGHLIGHT_PENDING = "highlight.pending"
     HIGHLIGHT_CONFIRMED = "highlight.confirmed"
     HIGHLIGHT_RETRACTED = "highlight.retracted"
+    HIGHLIGHT_RELABELED = "highlight.relabeled"
+    SUBJECT_HIGHLIGHT = "subject.highlight"
     CLIP_READY = "clip.ready"
     CLIP_FAILED = "clip.failed"
     EXPORT_READY = "export.ready"
@@ -52,7 +56,9 @@ MEANINGS: Final[Mapping[EventType, str]] = {
     EventType.STREAM_FAILED: "The stream ended with a failure; see `end_reason`.",
     EventType.HIGHLIGHT_PENDING: "A highlight was found; a better one nearby may still replace it.",
     EventType.HIGHLIGHT_CONFIRMED: "A highlight is final.",
-    EventType.HIGHLIGHT_RETRACTED: "A pending highlight was withdrawn permanently.",
+    EventType.HIGHLIGHT_RETRACTED: "A highlight was withdrawn permanently.",
+    EventType.HIGHLIGHT_RELABELED: "Tags of a highlight changed, since an event was taken back.",
+    EventType.SUBJECT_HIGHLIGHT: "A highlight was found for one of your subjects, such as a bet.",
     EventType.CLIP_READY: "A clip, of a highlight or on demand, can be downloaded.",
     EventType.CLIP_FAILED: "A clip could not be rendered; see `message`.",
     EventType.EXPORT_READY: "All renditions of an export can be downloaded.",
@@ -88,8 +94,9 @@ class HighlightPayload(Model):
     """A highlight, in `highlight.*`; positions in seconds of the stream's media time.
 
     `score` is the combined one and `dimensions` those it is made of, from 0 to 1. `state` is the
-    state of the match as read on the screen. `hls_url` plays the moment at once, from whole
-    segments, until `clip.ready` brings the exact file; it is signed when the event is sent.
+    state of the match as read on the screen. `titles` are those in the stream's languages, and
+    `moderation` is what a tenant may not want to publish. `hls_url` plays the moment at once, from
+    whole segments, until `clip.ready` brings the exact file; it is signed when the event is sent.
     """
 
     highlight_id: UUID
@@ -103,6 +110,8 @@ class HighlightPayload(Model):
     title: str
     description: str
     tags: tuple[str, ...]
+    titles: tuple[LocalizedTitle, ...] = ()
+    moderation: Moderation | None = None
     start: float
     peak: float
     end: float
@@ -110,6 +119,19 @@ class HighlightPayload(Model):
     state: MatchState | None = None
     hls_url: str | None = None
     revision: int
+
+
+class SubjectHighlightPayload(Model):
+    """A highlight of a subject; `subject` is your reference."""
+
+    subject: str
+    event_id: str
+    event_kind: str
+    highlight_id: UUID
+    stream_id: UUID
+    peak: float
+    score: float
+    tags: tuple[str, ...]
 
 
 class ClipPayload(Model):
@@ -128,6 +150,8 @@ class ClipPayload(Model):
     title: str
     score: float | None
     tags: tuple[str, ...]
+    titles: tuple[LocalizedTitle, ...] = ()
+    moderation: Moderation | None = None
     peak: float | None
     start: float
     duration: float
@@ -212,6 +236,7 @@ class EndpointPayload(Model):
 Payload = (
     StreamPayload
     | HighlightPayload
+    | SubjectHighlightPayload
     | ClipPayload
     | ExportPayload
     | ExportBatchPayload
@@ -227,6 +252,8 @@ PAYLOADS: Final[Mapping[EventType, type[Payload]]] = {
     EventType.HIGHLIGHT_PENDING: HighlightPayload,
     EventType.HIGHLIGHT_CONFIRMED: HighlightPayload,
     EventType.HIGHLIGHT_RETRACTED: HighlightPayload,
+    EventType.HIGHLIGHT_RELABELED: HighlightPayload,
+    EventType.SUBJECT_HIGHLIGHT: SubjectHighlightPayload,
     EventType.CLIP_READY: ClipPayload,
     EventType.CLIP_FAILED: ClipPayload,
     EventType.EXPORT_READY: ExportPayload,
@@ -325,7 +352,7 @@ def of_highlight(before: DecisionStatus | None, after: DecisionStatus) -> EventT
     """
     if before == after:
         return None
-    if after is DecisionStatus.RETRACTED and before is not DecisionStatus.PENDING:
+    if after is DecisionStatus.RETRACTED and before in {None, *HIDDEN}:
         return None
     return {
         DecisionStatus.PENDING: EventType.HIGHLIGHT_PENDING,

@@ -20,6 +20,7 @@ from aio_pika.exceptions import AMQPChannelError, AMQPError, ChannelInvalidState
 
 from infra.db.engine import DatabaseUnavailableError
 from infra.redaction import redact
+from infra.telemetry.metrics import DEPENDENCY_UP
 
 Work = Callable[[AbstractChannel], Awaitable[object]]
 
@@ -74,6 +75,7 @@ async def stay_connected(
             _log.warning("broker_lost", connection=name, error=_words(error), again_in=delay)
         except Exception:  # noqa: BLE001 - must not end the worker
             _log.exception("broker_work_failed", connection=name, again_in=delay)
+        DEPENDENCY_UP.labels("rabbitmq").set(0)
         if clock() - began > _STABLE_AFTER:
             delay = first_delay
         await asyncio.sleep(delay)
@@ -87,6 +89,7 @@ async def _once(url: str, work: Work, name: str) -> None:
     try:
         channel = await connection.channel(on_return_raises=True)
         _log.info("broker_connected", connection=name)
+        DEPENDENCY_UP.labels("rabbitmq").set(1)
         await work(channel)
     finally:
         # A broker that hangs does not answer this either, and the worker's shutdown must not wait.

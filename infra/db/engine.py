@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 from asyncpg import DataError as DriverDataError
 from asyncpg import PostgresError
+from asyncpg.exceptions import ClientConfigurationError
 from pydantic_core import from_json
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL, make_url
@@ -31,6 +32,8 @@ from sqlalchemy.pool import NullPool
 
 from domain.text import clean_text, is_storable
 from infra.db.tables.base import LONGEST_TEXT
+from infra.db.tls import driver_url, tls_problem
+from infra.telemetry.metrics import DEPENDENCY_UP
 
 
 class StaleConnectionError(Exception):
@@ -49,7 +52,13 @@ class MissingTenantError(RuntimeError):
     """A session was opened without a tenant."""
 
 
-_AWAY: Final = (OSError, SQLAlchemyTimeoutError, DBAPIError, PostgresError)
+_AWAY: Final = (
+    OSError,
+    SQLAlchemyTimeoutError,
+    DBAPIError,
+    PostgresError,
+    ClientConfigurationError,
+)
 
 
 class DatabaseUnavailableError(Exception):
@@ -242,7 +251,8 @@ class Database:
             async with self._scoped("app.tenant_id", "") as session:
                 yield session
         except _AWAY as error:
-            raise DatabaseUnavailableError(f"PostgreSQL does not answer: {error}") from error
+            reason = tls_problem(error) or error
+            raise DatabaseUnavailableError(f"PostgreSQL does not answer: {reason}") from error
 
     @asynccontextmanager
     async def _scoped(self, name: str, value: str) -> AsyncIterator[AsyncSession]:
@@ -278,11 +288,15 @@ class Database:
                     await stack.enter_async_context(session)
                     await stack.enter_async_context(session.begin())
                     await session.connection()
+                    DEPENDENCY_UP.labels("postgres").set(1)
                     return session, stack.pop_all()
             except StaleConnectionError as error:
                 broken = error
             except _AWAY as error:
-                raise DatabaseUnavailableError(f"PostgreSQL does not answer: {error}") from error
+                DEPENDENCY_UP.labels("postgres").set(0)
+                reason = tls_problem(error) or error
+                raise DatabaseUnavailableError(f"PostgreSQL does not answer: {reason}") from error
+        DEPENDENCY_UP.labels("postgres").set(0)
         raise DatabaseUnavailableError(_BROKE) from broken
 
 
@@ -324,12 +338,12 @@ def _is_unstorable(error: DBAPIError) -> bool:
 
 
 def asyncpg_url(url: str | URL) -> URL:
-    """Return `url` for SQLAlchemy's asyncpg dialect; libpq's `sslmode` becomes asyncpg's `ssl`."""
-    parsed = make_url(url).set(drivername="postgresql+asyncpg")
-    if "sslmode" in parsed.query:
-        mode = parsed.query["sslmode"]
-        parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
-    return parsed
+    """Return `url` for SQLAlchemy's asyncpg dialect; libpq's TLS parameters keep their meaning.
+
+    Raises:
+        NotConfiguredError: a certificate's file does not exist.
+    """
+    return driver_url(make_url(url).set(drivername="postgresql+asyncpg"))
 
 
 def database_address(url: str) -> str:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from infra.db.engine import asyncpg_url
+from infra.db.tls import verifies_server
 
 _CONNECT_TIMEOUT: Final = 5.0
 
@@ -53,6 +54,7 @@ class DatabaseAccess:
     Attributes:
         role: its name.
         is_encrypted: True if the connection uses TLS.
+        is_verified: True if the server's certificate is verified as well.
         is_superuser: True if no rule binds it.
         bypasses_row_security: True if policies do not bind it.
         owned: tables that it owns, alone or as a member of the owner's role.
@@ -62,6 +64,7 @@ class DatabaseAccess:
 
     role: str
     is_encrypted: bool
+    is_verified: bool
     is_superuser: bool
     bypasses_row_security: bool
     owned: tuple[str, ...]
@@ -88,6 +91,7 @@ async def inspect_access(url: str) -> DatabaseAccess:
             return DatabaseAccess(
                 role=row.role,
                 is_encrypted=row.encrypted,
+                is_verified=row.encrypted and verifies_server(url),
                 is_superuser=row.rolsuper,
                 bypasses_row_security=row.rolbypassrls,
                 owned=tuple(owned),

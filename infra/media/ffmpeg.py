@@ -61,6 +61,10 @@ class FfmpegError(Exception):
     """Ffmpeg failed; the message holds the last lines it wrote."""
 
 
+class FfmpegKilledError(FfmpegError):
+    """Ffmpeg was killed by a signal: by the kernel for lack of memory, or by one of its limits."""
+
+
 class FfmpegTimeoutError(FfmpegError):
     """Ffmpeg ran for longer than it may and was killed."""
 
@@ -147,7 +151,8 @@ async def run_ffmpeg(
         on_progress: called with the seconds of output written so far.
 
     Raises:
-        FfmpegError: it exited with an error or was killed by a limit.
+        FfmpegError: it exited with an error.
+        FfmpegKilledError: a signal killed it.
         FfmpegTimeoutError: `limits.wall_seconds` ran out.
         asyncio.CancelledError: the caller was cancelled; the process is gone by then.
     """
@@ -177,7 +182,7 @@ async def run_ffmpeg(
     if code != 0:
         cause = "; ".join(tail) or "it wrote no message"
         message = f"ffmpeg ended with {_describe(code)}: {cause}"
-        raise FfmpegError(message)
+        raise FfmpegKilledError(message) if code < 0 else FfmpegError(message)
     return tuple(tail)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -68,6 +69,12 @@ def load_catalog(directory: Path) -> ProfileCatalog:
         return ProfileCatalog.of(documents)
     except InvalidProfilesError as error:
         raise InvalidProfilesError(_with_line(p, lines) for p in error.problems) from None
+
+
+@lru_cache(maxsize=1)
+def _load_version(directory: Path, _fingerprint: _Fingerprint) -> ProfileCatalog:
+    """Return the profiles of a directory, read once for all stores of a process."""
+    return load_catalog(directory)
 
 
 def read_document(content: bytes, *, source: str) -> tuple[dict[str, object], _Lines]:
@@ -189,7 +196,7 @@ class ProfileStore:
         self._clock = clock
         self._lock = threading.Lock()
         self._seen = self._fingerprint()
-        self._catalog = load_catalog(self._directory)
+        self._catalog = _load_version(self._directory, self._seen)
         self._next_check = clock() + check_interval
 
     @property
@@ -206,7 +213,7 @@ class ProfileStore:
         if found == self._seen:
             return
         try:
-            catalog = load_catalog(self._directory)
+            catalog = _load_version(self._directory, found)
         except (InvalidProfilesError, OSError) as error:
             _log.error(
                 "profiles_reload_refused",

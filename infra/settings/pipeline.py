@@ -238,6 +238,11 @@ class RetentionSettings(SettingsSection):
         ge=1,
         description="Days for which highlights that were never shown (held, rejected) are kept.",
     )
+    retention_feed_events: float = Field(
+        default=_POLICY.feed_events / DAY,
+        ge=1,
+        description="Days for which events of feeds are kept, with their links to highlights.",
+    )
     retention_inbound_events: float = Field(
         default=_POLICY.inbound_events / DAY,
         ge=SHORTEST_INBOUND / DAY,
@@ -273,6 +278,7 @@ class RetentionSettings(SettingsSection):
             usage_events=self.retention_usage_events * DAY,
             events=self.retention_events * DAY,
             hidden_highlights=self.retention_hidden_highlights * DAY,
+            feed_events=self.retention_feed_events * DAY,
             inbound_events=self.retention_inbound_events * DAY,
             beams=self.retention_beams * DAY,
             closed_sessions=self.retention_closed_sessions * DAY,

@@ -252,6 +252,11 @@ class StorageSettings(SettingsSection):
         description="Seconds for which the last ten minutes of an ended stream's media are kept, "
         "for clips on demand.",
     )
+    recording_retention: NonNegativeFloat = Field(
+        default=86400.0,
+        description="Seconds for which the media of an analyzed recording is kept, for clips on "
+        "demand and exports.",
+    )
     media_cache_bytes: PositiveInt = Field(
         default=4 << 30,
         description="Bytes of media that a worker keeps on its own disk, under `HIGHLIGHTS_HOME`, "
@@ -288,6 +293,11 @@ class StorageSettings(SettingsSection):
         validate_default=True,
         description="The private key that belongs to it (RSA, PEM); needed with `CLIP_CDN_URL`.",
     )
+    clip_cdn_distribution_id: str | None = Field(
+        default=None,
+        description="Id of the distribution, whose copies of a deleted stream are then removed "
+        "within minutes instead of a day; needs `cloudfront:CreateInvalidation`.",
+    )
 
     @field_validator("s3_kms_key_id")
     @classmethod
@@ -301,6 +311,13 @@ class StorageSettings(SettingsSection):
     def _belongs_to_s3(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and "://" not in (info.data.get("clip_store") or ""):
             raise ValueError("has an effect only if CLIP_STORE is in S3")
+        return value
+
+    @field_validator("clip_cdn_distribution_id")
+    @classmethod
+    def _is_of_cdn(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("clip_cdn_url") is None:
+            raise ValueError("needs CLIP_CDN_URL too")
         return value
 
     @field_validator("clip_cdn_key_id", "clip_cdn_private_key")

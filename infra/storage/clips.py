@@ -184,6 +184,7 @@ class S3ClipStore:
         """Remove all objects whose keys begin with `prefix`; return how many there were."""
         names = await self._bucket.list(_checked(prefix))
         await self._bucket.delete(names)
+        await self._bucket.abort_uploads(prefix)
         return len(names)
 
     async def locate(self, key: str, *, expires: int, head: bool = False) -> Path | str:
@@ -203,7 +204,7 @@ class S3ClipStore:
         return target
 
     def sweep(self) -> int:
-        """Do nothing: a lifecycle rule of the bucket deletes the parts of unfinished uploads."""
+        """Do nothing: the next upload, or a lifecycle rule, deletes parts of unfinished ones."""
         return 0
 
 

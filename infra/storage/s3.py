@@ -23,10 +23,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 from urllib.parse import urlencode, urlsplit
 
+import structlog
+
 from infra.telemetry.metrics import STORE_SECONDS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+_log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -314,7 +318,8 @@ class S3Bucket:
         """Store bytes or a file, whole or not at all, replacing what was there.
 
         S3 compares the object with the CRC-32 that is sent with it. A file of 64 MiB or more is
-        sent in parts, and its size and CRC-32 are read back.
+        sent in parts, and its size and CRC-32 are read back. Parts that a killed process has left
+        under this name are deleted before.
 
         Args:
             name: of the object.
@@ -333,6 +338,7 @@ class S3Bucket:
             size, checksum = _size_and_crc32(source)
             extra = {**parameters, "ChecksumCRC32": checksum}
             if isinstance(source, Path) and size >= _MULTIPART_FROM:
+                self._abort_uploads(client, key)
                 _put_parts(client, self.location.bucket, key, source, extra)
             else:
                 compared = _put_whole(client, self.location.bucket, key, source, extra)
@@ -431,6 +437,20 @@ class S3Bucket:
         if keys:
             await self._call(work)
 
+    async def abort_uploads(self, prefix: str) -> None:
+        """Delete the parts of unfinished uploads of objects whose names begin with `prefix`.
+
+        A bucket that does not let us list them is left to its lifecycle rule.
+
+        Raises:
+            S3Error: it failed.
+        """
+
+        def work(client: S3Client) -> None:
+            self._abort_uploads(client, self.location.key(prefix))
+
+        await self._call(work)
+
     async def presigned_url(self, name: str, *, seconds: int, head: bool = False) -> str:
         """Return a URL that reads an object without credentials.
 
@@ -495,6 +515,25 @@ class S3Bucket:
         if options.tags and rest:
             parameters["Tagging"] = urlencode({"tenant": tenant, "stream": stream})
         return parameters
+
+    def _abort_uploads(self, client: S3Client, prefix: str) -> None:
+        from botocore.exceptions import ClientError
+
+        bucket = self.location.bucket
+        try:
+            pages = client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=bucket, Prefix=prefix
+            )
+            for upload in [each for page in pages for each in page.get("Uploads", ())]:
+                client.abort_multipart_upload(
+                    Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                )
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code")
+            if code == "AccessDenied":
+                _log.warning("unfinished_uploads_not_listed", location=str(self.location))
+            elif code != "NoSuchUpload":  # another process was quicker
+                raise
 
     def _compare(self, client: S3Client, key: str, *, size: int, checksum: str) -> None:
         found = client.head_object(Bucket=self.location.bucket, Key=key, ChecksumMode="ENABLED")

@@ -117,7 +117,7 @@ class StoredSegments:
         """
         minute = _minute(segment.ref.start)
         if minute != self._minute:
-            await self._write()
+            await self.write()
             known = await self._read_minute(minute)
             self._indexed = {each.ref.key: each for each in known.segments}
             self._captions = known.captions
@@ -125,13 +125,28 @@ class StoredSegments:
         self._indexed[segment.ref.key] = segment
         self._unwritten.add(segment.ref.key)
         if listed < LONG_PLAYLIST or len(self._unwritten) >= _MOST_UNWRITTEN:
-            await self._write()
+            await self.write()
+
+    async def write(self) -> None:
+        """Write the index up to the last segment.
+
+        Raises:
+            StoreError: the store refused it.
+        """
+        if self._minute is None or not (self._unwritten or self._new_captions):
+            return
+        captions = (*self._captions, *self._new_captions)[-_CAPTIONS_PER_MINUTE:]
+        minute = IndexedMinute(segments=tuple(self._indexed.values()), captions=captions)
+        data = minute.model_dump_json(exclude_defaults=True).encode()
+        await self._store.put(self._key(self._minute), data)
+        self._unwritten.clear()
+        self._captions, self._new_captions = captions, []
 
     async def flush(self) -> None:
         """Write the index up to the last segment; a refused write is left to the next one."""
         try:
             async with asyncio.timeout(_FLUSH_TIMEOUT):
-                await self._write()
+                await self.write()
         except (StoreError, OSError) as error:
             _log.warning("segment_index_not_written", segments=len(self._unwritten), cause=error)
 
@@ -189,9 +204,10 @@ class StoredSegments:
         newest = _minute(near) + _LOOK_AHEAD
         first = max(newest - _LOOK_BACK, 0)
         minutes = list(await asyncio.gather(*map(self._read, range(first, newest + 1))))
-        while minutes[0] and first > 0:
-            first -= 1
-            minutes.insert(0, await self._read(first))
+        while minutes[0] and first > 0:  # twice as many each time: a recording has hours
+            earlier = range(max(first - len(minutes), 0), first)
+            minutes[:0] = await asyncio.gather(*map(self._read, earlier))
+            first = earlier.start
         refs = sorted(
             (each.ref for minute in minutes for each in minute), key=lambda ref: ref.start
         )
@@ -227,16 +243,6 @@ class StoredSegments:
                 await self._store.delete(key)
             if segments and len(ended) == len(segments) and before >= (minute + 1) * _MINUTE:
                 await self._store.delete(self._key(minute))
-
-    async def _write(self) -> None:
-        if self._minute is None or not (self._unwritten or self._new_captions):
-            return
-        captions = (*self._captions, *self._new_captions)[-_CAPTIONS_PER_MINUTE:]
-        minute = IndexedMinute(segments=tuple(self._indexed.values()), captions=captions)
-        data = minute.model_dump_json(exclude_defaults=True).encode()
-        await self._store.put(self._key(self._minute), data)
-        self._unwritten.clear()
-        self._captions, self._new_captions = captions, []
 
     async def _read(self, minute: int) -> Sequence[StoredSegment]:
         return (await self._read_minute(minute)).segments

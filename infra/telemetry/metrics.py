@@ -85,6 +85,12 @@ QUEUE_BACKLOG: Final = Gauge(
     ["task_queue"],
 )
 
+DEPENDENCY_UP: Final = Gauge(
+    "highlights_dependency_up",
+    "1 if the last attempt to use a server succeeded, else 0: postgres, rabbitmq, redis.",
+    ["dependency"],
+)
+
 
 @contextmanager
 def serve_metrics(address: str | None) -> Iterator[None]:

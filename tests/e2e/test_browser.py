@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,9 +28,19 @@ from app.serve import build_app
 from app.services.api_keys import create_key
 from demo.origin.server import bind, serving
 from domain.clips.models import ClipStatus
+from domain.exports.models import (
+    ExportRecord,
+    ExportSource,
+    ExportSpec,
+    ExportStatus,
+    RenderedRendition,
+    RenditionFormat,
+    RenditionSpec,
+)
 from domain.tenants.keys import Scope
 from infra.db.engine import Database
-from infra.db.repositories import clips
+from infra.db.repositories import clips, exports
+from infra.media.exports.renderer import ExportRenderer, RenditionFile
 from infra.media.ffmpeg import FfmpegLimits, find_ffmpeg
 from infra.media.pool import MediaPool
 from infra.media.probe import probe
@@ -49,12 +60,41 @@ from tests.fakes.s3_server import S3Server, cdn_private_key
 SECRET = "s" * 32
 OFFSET, DURATION = 2.0, 4.0
 LENGTH, CLIP_SIDE, SEGMENT = 16.0, 5.0, 2.0
+RENDERED = {"index", "start", "duration", "size", "width", "height", "has_audio", "sha256"}
+SCRIPTS = {
+    "hls.js": (
+        "hls.min.js",
+        """url => {
+            const v = document.querySelector('video'), h = new Hls();
+            h.on(Hls.Events.ERROR, (_, e) => failures.push(e.details));
+            h.loadSource(url);
+            h.attachMedia(v);
+        }""",
+    ),
+    "shaka-player": (
+        "shaka-player.compiled.js",
+        """async url => {
+            const v = document.querySelector('video'), p = new shaka.Player();
+            p.addEventListener('error', e => failures.push(e.detail.code));
+            await p.attach(v);
+            await p.load(url).catch(e => failures.push(`${e.code}: ${e.data}`));
+        }""",
+    ),
+}
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     # A page that the test itself answers counts as public, which may not lead to this machine.
     "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests",
 )
+
+
+@dataclass(frozen=True)
+class PlayerScript:
+    """A player of playlists: its file, and a function that loads a URL in the video element."""
+
+    path: Path
+    load: str
 
 
 @dataclass(frozen=True)
@@ -77,23 +117,22 @@ class Player:
         await self.wait_until("v.error || v.readyState === HTMLMediaElement.HAVE_ENOUGH_DATA")
         assert await self.value("v.error && v.error.message") is None
 
-    async def load_playlist(self, url: str, hls_js: Path) -> None:
-        """Load a playlist with hls.js."""
-        page = urlsplit(url)._replace(path="/player", query="").geturl()
-        await self.page.route(
-            page,
-            lambda route: route.fulfill(content_type="text/html", body="<video muted></video>"),
-        )
-        await self.page.goto(page)
-        await self.page.add_script_tag(path=hls_js)
-        await self.page.evaluate(
-            "url => { const v = document.querySelector('video'); const h = new Hls();"
-            " window.failures = []; h.on(Hls.Events.ERROR, (_, e) => failures.push(e.details));"
-            " h.loadSource(url); h.attachMedia(v); }",
-            url,
-        )
+    async def load_playlist(self, url: str, script: PlayerScript) -> None:
+        """Load a playlist with a player's script, which lists in `failures` what goes wrong."""
+        await self.open(url, "<video muted></video>")
+        await self.page.add_script_tag(path=script.path)
+        await self.page.evaluate("() => { window.failures = []; }")
+        await self.page.evaluate(script.load, url)
         await self.wait_until("failures.length > 0 || (v.readyState >= 3 && v.duration > 0)")
         assert await self.value("failures") == []
+
+    async def play_to_end(self) -> tuple[float, float]:
+        """Play from here to the end without a failure of the script; return both times (s)."""
+        begin = await self.value("v.currentTime")
+        await self.value("(v.playbackRate = 4, v.play())")
+        await self.wait_until("v.ended || failures.length > 0")
+        assert await self.value("failures") == []
+        return begin, await self.value("v.currentTime")
 
     async def value(self, expression: str) -> Any:  # noqa: ANN401 -- whatever the script says
         return await self.page.evaluate(
@@ -278,13 +317,60 @@ def _fragments(movie: Path, folder: Path) -> list[Path]:
     return parts
 
 
-@pytest.fixture(scope="session")
-def hls_js(home: Path) -> Path:
-    """The player hls.js."""
-    found = sorted((home / "tools").glob("players-*"))
+@pytest.fixture(params=["hls.js", "shaka-player"])
+def script(request: pytest.FixtureRequest, home: Path) -> PlayerScript:
+    """The players of playlists that most pages use."""
+    path, load = SCRIPTS[request.param]
+    found = [
+        file
+        for players in (home / "tools").glob("players-*")
+        if (file := players / "node_modules" / request.param / "dist" / path).exists()
+    ]
     if not found:
-        pytest.skip("no hls.js here: it needs npm (bin/locked-tools players)")
-    return found[-1] / "node_modules" / "hls.js" / "dist" / "hls.min.js"
+        pytest.skip(f"no {request.param} here: it needs npm (bin/locked-tools players)")
+    return PlayerScript(max(found, key=lambda file: file.stat().st_mtime), load)
+
+
+async def _exported(site: Site, folder: Path, rendition: RenditionFormat) -> dict[str, Any]:
+    """Export a span of a film into the clip store; return the rendition as the API gives it."""
+    spec = ExportSpec(
+        id=uuid4(),
+        tenant_id=site.tenant,
+        source=ExportSource(
+            stream_id=await new_stream(site.database, site.tenant),
+            start=OFFSET,
+            end=OFFSET + DURATION,
+        ),
+        renditions=(RenditionSpec(format=rendition),),
+    )
+    file = await _render_export(spec, folder)
+    await LocalClipStore(folder / "clips").put(spec.key(1), file.path)
+    made = RenderedRendition(
+        number=1,
+        key=spec.key(1),
+        ready_at=datetime.now(UTC),
+        **file.model_dump(include=RENDERED),
+    )
+    record = ExportRecord(
+        tenant_id=site.tenant, export_id=spec.id, status=ExportStatus.READY, renditions=(made,)
+    )
+    async with site.database.session(site.tenant) as session:
+        await exports.create(session, spec)
+        await exports.record_export(session, record)
+    export = await site.read(f"/v1/exports/{spec.id}")
+    return dict(export["renditions"][0])
+
+
+async def _render_export(spec: ExportSpec, folder: Path) -> RenditionFile:
+    parts = await asyncio.to_thread(
+        lambda: segments(film(folder / "film.mp4", seconds=8.0), folder / "parts")
+    )
+    async with MediaPool(processes=1, memory_bytes=2 << 30, cpu_seconds=60, timeout=60.0) as pool:
+        renderer = ExportRenderer(pool=pool, binary=find_ffmpeg(), limits=FfmpegLimits())
+        cut = Cut(sources=sources(parts), offset=OFFSET, duration=DURATION, thumbnail_at=OFFSET)
+        (file,) = (await renderer.render(cut, spec, (1,), directory=folder)).values()
+    assert file.problem == ""
+    return file
 
 
 async def _stored_clip(database: Database, tenant: UUID, store: ClipStore) -> UUID:
@@ -375,27 +461,55 @@ async def test_a_forged_url_plays_nothing(player: Player, url: str) -> None:
 
 
 async def test_an_instant_clip_plays_to_its_end(
-    player: Player, playlist: str, hls_js: Path
+    player: Player, playlist: str, script: PlayerScript
 ) -> None:
-    await player.load_playlist(playlist, hls_js)
-    begin = await player.value("v.currentTime")
-    await player.value("(v.playbackRate = 4, v.play())")
-    await player.wait_until("v.ended || failures.length > 0")
-    assert await player.value("failures") == []
-    ends_at = await player.value("v.currentTime")
-    assert ends_at == pytest.approx(await player.value("v.duration"), abs=FRAME)
-    assert ends_at - begin == pytest.approx(2 * CLIP_SIDE, abs=SEGMENT)
+    await player.load_playlist(playlist, script)
+    begin, end = await player.play_to_end()
+    assert end == pytest.approx(await player.value("v.duration"), abs=FRAME)
+    assert end - begin == pytest.approx(2 * CLIP_SIDE, abs=SEGMENT)
     assert await player.value("v.webkitAudioDecodedByteCount") > 0
 
 
 async def test_seeking_in_an_instant_clip_shows_the_picture_of_that_time(
-    player: Player, playlist: str, hls_js: Path
+    player: Player, playlist: str, script: PlayerScript
 ) -> None:
-    await player.load_playlist(playlist, hls_js)
+    await player.load_playlist(playlist, script)
     await player.seek(7.0)
     later = await player.shown_number()
     await player.seek(3.0)
     assert later - await player.shown_number() == pytest.approx(4.0 * RATE, abs=1)
+
+
+async def test_an_exported_playlist_plays_seeks_and_ends(
+    player: Player, site: Site, script: PlayerScript, tmp_path: Path
+) -> None:
+    made = await _exported(site, tmp_path, RenditionFormat.HLS)
+    await player.load_playlist(made["index_url"], script)
+    assert await player.value("v.duration") == pytest.approx(DURATION, abs=2 * FRAME)
+    assert await player.value("[v.videoWidth, v.videoHeight]") == [320, 180]
+    for seconds in (2.5, 0.5):
+        await player.seek(seconds)
+        # A playlist's file may begin later by the pictures that B-frames reorder.
+        expected = (OFFSET + seconds) * RATE
+        assert await player.shown_number() == pytest.approx(expected, abs=3)
+    _, end = await player.play_to_end()
+    assert end == pytest.approx(await player.value("v.duration"), abs=FRAME)
+    assert await player.value("v.webkitAudioDecodedByteCount") > 0
+
+
+@pytest.mark.parametrize("rendition", [RenditionFormat.MP4, RenditionFormat.WEBM])
+async def test_an_exported_movie_plays_seeks_and_ends(
+    player: Player, site: Site, tmp_path: Path, rendition: RenditionFormat
+) -> None:
+    made = await _exported(site, tmp_path, rendition)
+    await player.load(made["url"])
+    assert await player.value("v.duration") == pytest.approx(DURATION, abs=2 * FRAME)
+    await player.seek(2.5)
+    assert await player.shown_number() == pytest.approx((OFFSET + 2.5) * RATE, abs=1)
+    await player.value("v.play()")
+    await player.wait_until("v.ended")
+    assert await player.value("v.currentTime") == pytest.approx(DURATION, abs=2 * FRAME)
+    assert await player.value("v.webkitAudioDecodedByteCount") > 0
 
 
 async def test_a_clip_in_s3_plays_from_where_the_api_redirects_to(

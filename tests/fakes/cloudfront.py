@@ -1,4 +1,4 @@
-"""A CDN before a bucket, which reads signed URLs as CloudFront does with a canned policy."""
+"""CloudFront: a CDN before a bucket that reads signed URLs, and the API that invalidates."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import base64
 import json
 import time
 from typing import TYPE_CHECKING, Final
+from xml.etree.ElementTree import fromstring
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _FROM_URL: Final = str.maketrans("-_~", "+=/")
+_NAMESPACE: Final = "{http://cloudfront.amazonaws.com/doc/2020-05-31/}"
 _PASSED_ON: Final = ("content-type", "content-range", "content-disposition", "cache-control")
 
 
@@ -81,3 +83,51 @@ class CloudFront:
             headers={name: value for name, value in headers.items() if value}
             | {"Accept-Ranges": "bytes", "Access-Control-Allow-Origin": "*"},
         )
+
+
+class CloudFrontControl:
+    """The part of CloudFront's API that invalidates, in its protocol (REST with XML).
+
+    An invalidation is in progress when it is made, and completed when it is asked for again.
+
+    Args:
+        distribution_id: of the only distribution.
+    """
+
+    def __init__(self, distribution_id: str) -> None:
+        self._path = f"/2020-05-31/distribution/{distribution_id}/invalidation"
+        self.invalidations: dict[str, tuple[str, ...]] = {}
+        """Paths by caller reference, in the order in which they were made."""
+
+    @property
+    def app(self) -> Starlette:
+        """The application that serves it."""
+        return Starlette(routes=[Route("/{path:path}", self._answer, methods=["POST"])])
+
+    async def _answer(self, request: Request) -> Response:
+        if not request.headers.get("authorization", "").startswith("AWS4-HMAC-SHA256 Credential="):
+            return _error(403, "MissingAuthenticationToken")
+        if request.url.path != self._path:
+            return _error(404, "NoSuchDistribution")
+        batch = fromstring(await request.body())  # noqa: S314 - from boto3
+        reference = batch.findtext(f"{_NAMESPACE}CallerReference") or ""
+        paths = tuple(each.text or "" for each in batch.iter(f"{_NAMESPACE}Path"))
+        status = "Completed" if reference in self.invalidations else "InProgress"
+        if self.invalidations.setdefault(reference, paths) != paths:
+            return _error(400, "InvalidArgument")
+        number = list(self.invalidations).index(reference) + 1
+        return Response(
+            f'<Invalidation xmlns="{_NAMESPACE[1:-1]}"><Id>I{number}</Id><Status>{status}</Status>'
+            "</Invalidation>",
+            status_code=201,
+            media_type="text/xml",
+        )
+
+
+def _error(status: int, code: str) -> Response:
+    return Response(
+        f'<ErrorResponse xmlns="{_NAMESPACE[1:-1]}"><Error><Type>Sender</Type><Code>{code}</Code>'
+        f"<Message>{code}</Message></Error><RequestId>1</RequestId></ErrorResponse>",
+        status_code=status,
+        media_type="text/xml",
+    )

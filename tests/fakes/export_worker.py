@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -24,10 +24,15 @@ from infra.media.exports.renderer import ExportRenderer
 from infra.media.ffmpeg import FfmpegLimits, find_ffmpeg
 from infra.media.pool import MediaPool
 from infra.settings import Settings
-from infra.storage.clips import ClipStore, LocalClipStore
+from infra.storage import s3
+from infra.storage.clips import ClipStore, LocalClipStore, S3ClipStore
+from infra.storage.s3 import S3Bucket, S3Connection, S3Location
 from infra.storage.segments import LocalSegmentStore, SegmentStore
 from infra.temporal.client import connect
 from workflows.export import ExportWorkflow
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 
 class Until(StrEnum):
@@ -38,12 +43,22 @@ class Until(StrEnum):
 
 
 class ExportPlace(NamedTuple):
-    """Servers and directories of an export worker."""
+    """Servers and stores of an export worker; `clips` is a directory, or a bucket's name."""
 
     temporal_address: str
     database_url: str
-    clips: Path
+    clips: Path | str
     scratch: Path
+
+    @asynccontextmanager
+    async def open_clips(self) -> AsyncIterator[ClipStore]:
+        """The store of finished files."""
+        if isinstance(self.clips, Path):
+            yield LocalClipStore(self.clips)
+            return
+        connection = S3Connection()
+        yield S3ClipStore(S3Bucket(connection, S3Location(self.clips)))
+        await connection.close()
 
 
 @asynccontextmanager
@@ -117,6 +132,8 @@ def _render(place: ExportPlace, until: Until) -> None:
         slow.write_text(f'#!/bin/sh\nexec "{ffmpeg}" -readrate 0.01 "$@"\n')
         slow.chmod(0o700)
         ffmpeg = slow
+    elif isinstance(place.clips, str):
+        _stall_before_complete()
     else:
         stored = iter(range(10))
 
@@ -129,15 +146,31 @@ def _render(place: ExportPlace, until: Until) -> None:
     asyncio.run(_serve(place, ffmpeg))
 
 
+def _stall_before_complete() -> None:
+    """Send every file in parts, and stay when all parts of the first one are sent."""
+    connect_s3 = s3._new_client
+
+    def stalling() -> S3Client:
+        client = connect_s3()
+        event = "before-call.s3.CompleteMultipartUpload"
+        client.meta.events.register(event, lambda **_: time.sleep(600))
+        return client
+
+    vars(s3).update(_new_client=stalling, _MULTIPART_FROM=1)
+
+
 async def _serve(place: ExportPlace, ffmpeg: Path) -> None:
     client = await connect(Settings(temporal_address=place.temporal_address))
     database = Database(place.database_url, pool_size=1, max_overflow=1)
-    async with rendering(
-        client,
-        database,
-        segments=LocalSegmentStore(place.scratch / "segments"),
-        clips=LocalClipStore(place.clips),
-        scratch=place.scratch,
-        ffmpeg=ffmpeg,
+    async with (
+        place.open_clips() as clips,
+        rendering(
+            client,
+            database,
+            segments=LocalSegmentStore(place.scratch / "segments"),
+            clips=clips,
+            scratch=place.scratch,
+            ffmpeg=ffmpeg,
+        ),
     ):
         await asyncio.Event().wait()

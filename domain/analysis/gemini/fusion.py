@@ -15,7 +15,8 @@ from typing import Final
 from uuid import UUID
 
 from domain.analysis.gemini.budget import REASON_TEXTS, GateReason
-from domain.highlights.candidate import Evidence, HighlightCandidate
+from domain.highlights.candidate import Evidence, HighlightCandidate, LocalizedTitle
+from domain.highlights.moderation import Moderation
 from domain.media.timestamps import ClockAnchor
 from domain.model import Model
 from domain.score import DIMENSIONS, HighlightScore
@@ -43,6 +44,8 @@ class GeminiDetection(Model):
         certainty: confidence of the detect query, 0 to 1.
         score: result of the score query.
         corrections: how Gemini's times were corrected.
+        titles: title and tags in each language that the stream asks for.
+        moderation: what Gemini flagged; None in answers of older releases.
     """
 
     start: float
@@ -55,6 +58,8 @@ class GeminiDetection(Model):
     title: str = ""
     description: str = ""
     corrections: tuple[str, ...] = ()
+    titles: tuple[LocalizedTitle, ...] = ()
+    moderation: Moderation | None = None
 
 
 def calibrated(score: float) -> float:
@@ -116,6 +121,8 @@ def fuse(
         mark=local.mark,
         state=local.state,
         unmarked=None if local.unmarked is None else _fused_score(local.unmarked, detection),
+        titles=detection.titles,
+        moderation=detection.moderation,
     )
 
 
@@ -157,6 +164,8 @@ def gemini_only(
         evidence=(_detection_evidence(detection), no_signal),
         corrections=detection.corrections,
         peak_wall_clock=None if clock is None else clock.wall_clock(detection.peak),
+        titles=detection.titles,
+        moderation=detection.moderation,
     )
 
 
@@ -216,6 +225,8 @@ def _rescored(
         mark=local.mark,
         state=local.state,
         unmarked=unmarked,
+        titles=local.titles,
+        moderation=local.moderation,
     )
 
 

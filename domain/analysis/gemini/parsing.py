@@ -20,6 +20,13 @@ from pydantic import Field
 
 from domain.analysis.gemini.prompts import MOST_MOMENTS, MOST_TAGS, OTHER
 from domain.analysis.gemini.query import GeminiAnswer
+from domain.highlights.candidate import LocalizedTitle, TitleSource
+from domain.highlights.moderation import (
+    Moderation,
+    ModerationCategory,
+    ModerationFinding,
+    ModerationSource,
+)
 from domain.media.timestamps import TimestampError, order_span, parse_timestamp
 from domain.model import Model
 from domain.profiles.model import GameProfile
@@ -34,6 +41,10 @@ _MARKUP: Final = re.compile(r"<[^>]*>|[<>`{}|\\]")
 _ELLIPSIS: Final = "…"
 
 
+_JOINERS: Final = frozenset("\u200c\u200d\u200e\u200f")
+"""Joiners and marks of direction, which words of Hindi, Persian, Arabic and Hebrew may need."""
+
+
 def plain_text(value: object, *, longest: int) -> str:
     """Return `value` as one line without markup, URLs or control characters.
 
@@ -43,12 +54,16 @@ def plain_text(value: object, *, longest: int) -> str:
         return ""
     text = unicodedata.normalize("NFC", value)
     text = _MARKUP.sub(" ", _ADDRESS.sub(" ", text))
-    text = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in text)
+    text = "".join(each if _is_plain(each) else " " for each in text)
     text = " ".join(text.split())
     if len(text) <= longest:
         return text
     whole = text[: longest - 1].rpartition(" ")[0] or text[: longest - 1]
     return whole + _ELLIPSIS
+
+
+def _is_plain(character: str) -> bool:
+    return character in _JOINERS or unicodedata.category(character)[0] not in "CZ"
 
 
 LEAST_CERTAINTY: Final = 0.2
@@ -78,6 +93,9 @@ _TITLE: Final = 80
 
 
 _DESCRIPTION: Final = 240
+
+
+_TAG: Final = 40
 
 
 _PEAK_MAY_MOVE: Final = 6.0
@@ -132,6 +150,8 @@ class Assessment(Model):
     tags: tuple[str, ...] = ()
     title: str = ""
     description: str = ""
+    titles: tuple[LocalizedTitle, ...] = ()
+    moderation: Moderation | None = None
     counted: dict[str, int] = Field(default_factory=dict)
 
 
@@ -218,13 +238,56 @@ def parse_assessment(answer: GeminiAnswer, profile: GameProfile) -> Assessment:
     known = profile.all_tags()
     kept = tuple(dict.fromkeys(tag for tag in tags if tag in known))[:MOST_TAGS]
     counted = Counter({"unknown_tag": sum(tag not in known for tag in tags)})
+    titles = _titles(said.get("titles"), profile)
+    counted["title_missing"] = len(profile.languages) - len(titles)
     return Assessment(
         score=HighlightScore(**values, confidence=certainty),
         tags=kept,
         title=plain_text(said.get("title"), longest=_TITLE),
         description=plain_text(said.get("description"), longest=_DESCRIPTION),
+        titles=titles,
+        moderation=_moderation(said.get("flags")),
         counted=dict(+counted),
     )
+
+
+def _titles(said: object, profile: GameProfile) -> tuple[LocalizedTitle, ...]:
+    """Return the titles in the languages that were asked for, without those that have no text."""
+    by_language = said if isinstance(said, dict) else {}
+    titles = []
+    for tag in profile.languages:
+        said_in = by_language.get(tag)
+        texts: Mapping[str, Any] = said_in if isinstance(said_in, dict) else {}
+        title = plain_text(texts.get("title"), longest=_TITLE)
+        if not title:
+            continue
+        tags = texts.get("tags")
+        words = [plain_text(each, longest=_TAG) for each in tags] if isinstance(tags, list) else []
+        titles.append(
+            LocalizedTitle(
+                requested=tag,
+                language=tag,
+                source=TitleSource.GEMINI,
+                title=title,
+                description=plain_text(texts.get("description"), longest=_DESCRIPTION),
+                tags=tuple(dict.fromkeys(filter(None, words)))[:MOST_TAGS],
+            )
+        )
+    return tuple(titles)
+
+
+def _moderation(said: object) -> Moderation | None:
+    """Return what was flagged; None if the answer says nothing about it."""
+    if not isinstance(said, dict):
+        return None
+    return Moderation(captions=_finding(said.get("speech")), pictures=_finding(said.get("picture")))
+
+
+def _finding(listed: object) -> ModerationFinding:
+    if not isinstance(listed, list):
+        return ModerationFinding()
+    categories = tuple(each for each in ModerationCategory if each.value in listed)
+    return ModerationFinding.of(categories, ModerationSource.GEMINI)
 
 
 def _text(answer: GeminiAnswer) -> str:

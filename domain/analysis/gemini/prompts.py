@@ -18,6 +18,7 @@ from pydantic import NonNegativeFloat
 from domain.analysis.gemini.chunks import Chunk
 from domain.analysis.gemini.pricing import ModelPrice
 from domain.analysis.gemini.query import Excerpt, GeminiQuery, QueryStep
+from domain.highlights.moderation import ModerationCategory
 from domain.model import Model
 from domain.profiles.model import GameProfile, MediaResolution
 from domain.score import DIMENSIONS
@@ -70,6 +71,15 @@ def score_schema(profile: GameProfile) -> dict[str, Any]:
         properties["tags"] = {"type": "array", "maxItems": MOST_TAGS, "items": tag}
     properties["title"] = {"type": "string"}
     properties["description"] = {"type": "string"}
+    if profile.languages:
+        texts = {"title": {"type": "string"}, "description": {"type": "string"}}
+        words = {"type": "array", "maxItems": MOST_TAGS, "items": {"type": "string"}}
+        properties["titles"] = _object(
+            {tag: _object({**texts, "tags": words}) for tag in profile.languages}
+        )
+    flag = {"type": "string", "enum": [each.value for each in ModerationCategory]}
+    flags = {"type": "array", "maxItems": len(ModerationCategory), "items": flag}
+    properties["flags"] = _object({"speech": flags, "picture": flags})
     return _object(properties)
 
 
@@ -78,9 +88,9 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 VERSIONS: Final = {
-    QueryStep.DETECT: "detect-1",
+    QueryStep.DETECT: "detect-2",
     QueryStep.REFINE: "refine-1",
-    QueryStep.SCORE: "score-1",
+    QueryStep.SCORE: "score-2",
 }
 
 
@@ -120,7 +130,14 @@ _DETECT: Final = Template(
     "List the moments in it that viewers would want to see again, with `start` where the build-up "
     "begins, `peak` at the decisive instant and `end` where the reaction fades. $clock "
     "Most pieces hold none: then the list is empty. Replays, adverts and breaks do not count. "
-    "`certainty` is the probability that an editor would agree."
+    "`certainty` is the probability that an editor would agree.$wishes"
+)
+
+
+_WISHES: Final = (
+    " `criteria` in the data describes the moments that this audience asked for: leave out what it "
+    "excludes, and be less certain of what it does not ask for. It describes moments and nothing "
+    "else."
 )
 
 
@@ -139,7 +156,15 @@ _SCORE: Final = Template(
     "Anchors: 0.2 routine, 0.5 worth a look, 0.7 a highlight of this game, 0.85 of the match, 0.95 "
     "of the season. `certainty` is how sure you are. Choose tags that surely apply, the most "
     "telling first. `title` has at most eight words and `description` is one sentence, both in "
-    "$language, without names that are neither seen nor heard."
+    "$language, without names that are neither seen nor heard.$titles `flags` lists what a family "
+    "audience should not hear (`speech`) or see (`picture`), beyond the game itself; mostly both "
+    "are empty."
+)
+
+
+_TITLES: Final = (
+    " `titles` holds the same title and description, and the tags as words, in each language that "
+    "it names by its code (BCP 47), as a native commentator would write them."
 )
 
 
@@ -152,7 +177,14 @@ def detect_prompt(profile: GameProfile, *, seconds: float, marks: Sequence[str] 
     }
     if marks:
         words["marked_by_the_broadcaster"] = list(marks)
-    return _DETECT.substitute(seconds=f"{seconds:.0f}", data=data_block(words), clock=_CLOCK)
+    if profile.criteria is not None:
+        words["criteria"] = profile.criteria.text
+    return _DETECT.substitute(
+        seconds=f"{seconds:.0f}",
+        data=data_block(words),
+        clock=_CLOCK,
+        wishes="" if profile.criteria is None else _WISHES,
+    )
 
 
 def refine_prompt(*, start: float, end: float, kind: str) -> str:
@@ -171,7 +203,12 @@ def score_prompt(profile: GameProfile, *, start: float, end: float, language: st
     }
     rubric = "\n".join(f"- {name}: {RUBRIC[name]}" for name in DIMENSIONS)
     return _SCORE.substitute(
-        start=clock(start), end=clock(end), data=data_block(words), rubric=rubric, language=language
+        start=clock(start),
+        end=clock(end),
+        data=data_block(words),
+        rubric=rubric,
+        language=language,
+        titles=_TITLES if profile.languages else "",
     )
 
 
@@ -208,6 +245,11 @@ _MOST_OUTPUT: Final = {QueryStep.DETECT: 1024, QueryStep.REFINE: 512, QueryStep.
 
 
 _EXPECTED_OUTPUT: Final = {QueryStep.DETECT: 150, QueryStep.REFINE: 80, QueryStep.SCORE: 220}
+
+
+_MOST_OUTPUT_OF_LANGUAGE: Final = 320
+_EXPECTED_OUTPUT_OF_LANGUAGE: Final = 90
+"""Tokens of a title, a description and tags in one language; some scripts need many."""
 
 
 class QueryBuilder(Model):
@@ -258,6 +300,7 @@ class QueryBuilder(Model):
                 fps=min(_ENOUGH, profile.analyzer.frames_per_second),
                 resolution=profile.analyzer.media_resolution,
             ),
+            languages=len(profile.languages),
         )
 
     def expected_dollars(
@@ -282,7 +325,13 @@ class QueryBuilder(Model):
         return sum(price.dollars(ask.expected_usage(serving)) for ask in asks)
 
     def _ask(
-        self, step: QueryStep, prompt: str, schema: dict[str, Any], excerpt: Excerpt
+        self,
+        step: QueryStep,
+        prompt: str,
+        schema: dict[str, Any],
+        excerpt: Excerpt,
+        *,
+        languages: int = 0,
     ) -> GeminiQuery:
         return GeminiQuery(
             step=step,
@@ -292,7 +341,7 @@ class QueryBuilder(Model):
             system=SYSTEM,
             prompt=prompt,
             answer_schema=schema,
-            max_output=_MOST_OUTPUT[step],
-            expected_output=_EXPECTED_OUTPUT[step],
+            max_output=_MOST_OUTPUT[step] + languages * _MOST_OUTPUT_OF_LANGUAGE,
+            expected_output=_EXPECTED_OUTPUT[step] + languages * _EXPECTED_OUTPUT_OF_LANGUAGE,
             excerpt=excerpt,
         )

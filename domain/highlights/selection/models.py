@@ -74,16 +74,28 @@ class Decision(Model):
             peak=min(self.peak, media_end),
             clip_start=min(self.clip_start, media_end),
             clip_end=media_end,
+            status=self.status,
         )
 
     def with_clip(self, start: float, end: float) -> Decision:
         """Return a copy with other clip bounds (s of media time)."""
-        return self._replace(peak=self.peak, clip_start=start, clip_end=end)
+        return self._replace(peak=self.peak, clip_start=start, clip_end=end, status=self.status)
 
-    def _replace(self, *, peak: float, clip_start: float, clip_end: float) -> Decision:
+    def withdrawn(self) -> Decision:
+        """Return a copy that is retracted."""
+        return self._replace(
+            peak=self.peak,
+            clip_start=self.clip_start,
+            clip_end=self.clip_end,
+            status=DecisionStatus.RETRACTED,
+        )
+
+    def _replace(
+        self, *, peak: float, clip_start: float, clip_end: float, status: DecisionStatus
+    ) -> Decision:
         return Decision(
             highlight_id=self.highlight_id,
-            status=self.status,
+            status=status,
             tier=self.tier,
             score=self.score,
             peak=peak,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
 from domain.analysis.screen import MatchState
 from domain.highlights.candidate import Mark
+from domain.highlights.kinds import CriteriaConflict
 from domain.highlights.selection.models import Reason, Tier
 from domain.highlights.selection.resolution import Cause, SelectionVerdict
 from domain.highlights.selection.timeline import Conflict
@@ -55,6 +56,9 @@ def score_reason(score: float, dimensions: HighlightScore, weights: Mapping[str,
 
 def mark_reason(mark: Mark) -> Reason:
     """Return the reason of a moment that the tenant marked."""
+    if mark.feed is not None:
+        words = f"The tenant's feed speaks for it: {mark.feed.words}."
+        return Reason(code="feed", words=words, value=mark.importance)
     return Reason(
         code="mark",
         words=f"The tenant marked it as {mark.label.replace('_', ' ')}, "
@@ -139,6 +143,22 @@ def gap_reason(gap: Gap) -> Reason:
             f"{format_timestamp(gap.end)} was lost ({gap.reason.replace('_', ' ')})."
         ),
     )
+
+
+def criteria_reason(conflict: CriteriaConflict) -> Reason:
+    """Return the reason of a candidate that its stream's criteria do not ask for."""
+    if conflict.excluded is not None:
+        words = f"The stream's criteria exclude it: it is tagged {_listed((conflict.excluded,))}."
+        return Reason(code="criteria_excluded", words=words)
+    known = (
+        f"it is tagged {_listed(conflict.kinds)}" if conflict.kinds else "no tag says what it is"
+    )
+    words = f"The stream's criteria ask for {_listed(conflict.wanted)}, and {known}."
+    return Reason(code="criteria_not_met", words=words)
+
+
+def _listed(slugs: Sequence[str]) -> str:
+    return ", ".join(slug.replace("_", " ") for slug in slugs)
 
 
 def decisive_reason(why: SelectionVerdict | Reason, limits: SelectionLimits) -> Reason:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.kinds import CriteriaConflict, criteria_conflict
 from domain.highlights.selection import reasons
 from domain.highlights.selection.models import (
     ConfirmedPeak,
@@ -140,6 +141,8 @@ class _Call:
                 self._refuse(entry, reasons.gap_reason(gap))
             elif self._rules.window_of(entry.peak) < oldest:
                 self._refuse(entry, reasons.too_late_reason())
+            elif (conflict := criteria_conflict(entry.candidate, self._profile)) is not None:
+                self._refuse_unwanted(entry, conflict)
             else:
                 self._enter(entry)
 
@@ -233,6 +236,17 @@ class _Call:
         if entry.peak >= self._refusals_from:
             self._remember_refusal(entry)
         self._record(entry, DecisionStatus.REJECTED, why)
+
+    def _refuse_unwanted(self, entry: OpenCandidate, conflict: CriteriaConflict) -> None:
+        """Reject a candidate that the criteria do not ask for; retract it if it was published."""
+        known = self._entries.pop(entry.id.int, None)
+        why = reasons.criteria_reason(conflict)
+        if known is None or not known.shown:
+            self._refuse(entry, why)
+            return
+        entry.bounds = known.bounds
+        self._remember_refusal(entry)
+        self._show(entry, DecisionStatus.RETRACTED, why)
 
     def _remember_refusal(self, entry: OpenCandidate) -> None:
         """Remember a rejection, since the candidate might be delivered again."""

@@ -169,6 +169,7 @@ class OpenCandidate:
                 corrections=(),
                 safe_starts=(),
                 safe_ends=(),
+                titles=(),
             ),
             score=self.score,
             tier=self.tier,

@@ -105,6 +105,7 @@ class BackfillLedger:
             cursor=self._cursor.changed(window_index=piece.window),
             limits=self._request.limits,
             last=piece is span.pieces[-1],
+            keep=self.is_whole_stream,
         )
 
     def record_fetched(self, result: FetchRecordingResult) -> None:

@@ -141,9 +141,9 @@ class BackfillInput(Model):
     variant: VariantPolicy = VariantPolicy()
     timing: BackfillTiming = BackfillTiming()
 
-    def final_release(self) -> RecordingRelease:
-        """Return the request to delete all stored media of the recording."""
-        return RecordingRelease(tenant_id=self.tenant_id, stream_id=self.stream_id)
+    def final_release(self, *, keep: bool) -> RecordingRelease:
+        """Return the request for the end; with `keep`, a whole recording's media stays a while."""
+        return RecordingRelease(tenant_id=self.tenant_id, stream_id=self.stream_id, keep=keep)
 
 
 class StreamRef(Model):
@@ -207,7 +207,8 @@ class RecordingSurvey(Model):
 class FetchRecordingInput(Model):
     """Request to fetch one chunk of a recording; `cursor` stands at the end of the previous chunk.
 
-    `last` is True for the last chunk of a range.
+    `last` is True for the last chunk of a range. With `keep`, the media is stored and indexed as
+    that of a live stream is, and outlives the backfill.
     """
 
     tenant_id: UUID
@@ -218,6 +219,7 @@ class FetchRecordingInput(Model):
     limits: IngestLimits
     last: bool = False
     audio_url: str = ""
+    keep: bool = False
 
 
 class FetchRecordingResult(Model):
@@ -230,12 +232,14 @@ class FetchRecordingResult(Model):
 class RecordingRelease(Model):
     """Request to delete stored media of a recording that ends before `before` (s).
 
-    `before` is None when the backfill is over and all of it can be deleted.
+    `before` is None when the backfill is over and all of it can be deleted. Media that was fetched
+    with `keep` stays then, for as long as the installation keeps media.
     """
 
     tenant_id: UUID
     stream_id: UUID
     before: NonNegativeFloat | None = None
+    keep: bool = False
 
 
 class AnalyzedMedia(Model):

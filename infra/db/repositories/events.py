@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Final
@@ -16,7 +17,9 @@ from domain.analysis.screen import MatchState
 from domain.clips.models import ClipStatus
 from domain.exports.batches import BatchCounts
 from domain.exports.models import ExportSpec, ExportStatus, RenderedRendition
+from domain.highlights.candidate import LocalizedTitle
 from domain.highlights.explanation import headline
+from domain.highlights.moderation import Moderation
 from domain.highlights.selection import DecisionStatus, Tier
 from domain.score import DIMENSIONS
 from domain.streams.status import EndReason, StreamStatus
@@ -29,13 +32,23 @@ from domain.webhooks.events import (
     ExportRenditionPayload,
     HighlightPayload,
     StreamPayload,
+    SubjectHighlightPayload,
     event,
     of_clip,
     of_export,
     of_highlight,
     of_stream,
 )
-from infra.db.tables import Clip, Delivery, EventRow, Export, ExportBatch, Highlight, Stream
+from infra.db.tables import (
+    Clip,
+    Delivery,
+    EventRow,
+    Export,
+    ExportBatch,
+    FeedEventRow,
+    Highlight,
+    Stream,
+)
 from infra.storage.signed_urls import clip_path, highlight_playlist_path
 
 
@@ -187,6 +200,52 @@ async def append_highlight_event(
     )
 
 
+async def append_relabeled_event(session: AsyncSession, row: Highlight) -> bool:
+    """Append the event of a highlight that lost a tag. Return True if it is new."""
+    return await append(
+        session,
+        event(
+            EventType.HIGHLIGHT_RELABELED,
+            _highlight_payload(row),
+            tenant_id=row.tenant_id,
+            subject=f"highlight/{row.id}",
+            revision=row.revision,
+            created_at=row.updated_at,
+            stream_id=row.stream_id,
+        ),
+    )
+
+
+async def append_subject_event(
+    session: AsyncSession, row: Highlight, about: FeedEventRow, *, subject: str
+) -> bool:
+    """Append the event of a subject's highlight. Return True if it is new."""
+    payload = SubjectHighlightPayload(
+        subject=subject,
+        event_id=about.event_id,
+        event_kind=about.kind,
+        highlight_id=row.id,
+        stream_id=row.stream_id,
+        peak=row.peak,
+        score=row.score,
+        tags=tuple(row.tags),
+    )
+    return await append(
+        session,
+        event(
+            EventType.SUBJECT_HIGHLIGHT,
+            payload,
+            tenant_id=row.tenant_id,
+            # Not the reference itself, which can be deleted.
+            subject=f"subject/{about.id}/{row.id}/{hashlib.sha256(subject.encode()).hexdigest()}",
+            ordering_key=f"highlight/{row.id}",
+            revision=1,
+            created_at=about.updated_at,
+            stream_id=row.stream_id,
+        ),
+    )
+
+
 async def append_clip_event(
     session: AsyncSession, row: Clip, about: Highlight | None, *, before: ClipStatus | None
 ) -> bool:
@@ -285,6 +344,8 @@ def _highlight_payload(row: Highlight) -> HighlightPayload:
         title=_title(row),
         description=row.description,
         tags=tuple(row.tags),
+        titles=_titles(row),
+        moderation=_moderation(row),
         start=row.start,
         peak=row.peak,
         end=row.end,
@@ -301,6 +362,14 @@ def _title(row: Highlight) -> str:
     return headline(row.title, game=row.game, tags=row.tags, peak=row.peak)
 
 
+def _titles(row: Highlight) -> tuple[LocalizedTitle, ...]:
+    return tuple(LocalizedTitle.model_validate(each) for each in row.titles)
+
+
+def _moderation(row: Highlight) -> Moderation | None:
+    return None if row.moderation is None else Moderation.model_validate(row.moderation)
+
+
 def _clip_payload(row: Clip, about: Highlight | None) -> ClipPayload:
     is_ready = row.status == ClipStatus.READY
     return ClipPayload(
@@ -311,6 +380,8 @@ def _clip_payload(row: Clip, about: Highlight | None) -> ClipPayload:
         title=row.title if about is None else _title(about),
         score=None if about is None else about.score,
         tags=() if about is None else tuple(about.tags),
+        titles=() if about is None else _titles(about),
+        moderation=None if about is None else _moderation(about),
         peak=None if about is None else about.peak,
         start=row.start,
         duration=row.duration,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -30,15 +31,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningInsert
 
 from domain.analysis.screen import MatchState
-from domain.highlights.candidate import Evidence, HighlightCandidate
+from domain.highlights.candidate import Evidence, HighlightCandidate, LocalizedTitle
 from domain.highlights.feedback import FeedbackVerdict, HighlightCorrection
+from domain.highlights.moderation import Moderation
 from domain.highlights.selection import Decision, DecisionStatus, Reason, Tier
 from domain.ids import feedback_id
 from domain.profiles.model import GameProfile
 from domain.score import DIMENSIONS, HighlightScore
 from infra.db.errors import RecordMissingError
 from infra.db.keyset import Order, Position
-from infra.db.repositories.events import append_highlight_event
+from infra.db.repositories.events import append_highlight_event, append_relabeled_event
 from infra.db.tables import Highlight, HighlightFeedbackRow, HighlightTerm, Stream
 
 _MANAGED: Final = frozenset(
@@ -49,6 +51,9 @@ _CONTENT: Final = tuple(
     for column in Highlight.__table__.columns
     if column.computed is None and column.name not in _MANAGED
 )
+_SHOWN: Final = (DecisionStatus.PENDING.value, DecisionStatus.CONFIRMED.value)
+WITHDRAWN: Final = "feed_retracted"
+"""Code of the reason for which no decision brings a retracted highlight back."""
 _PROVISIONAL: Final = (DecisionStatus.PENDING.value, DecisionStatus.HELD.value)
 
 
@@ -87,6 +92,8 @@ class HighlightRow(NamedTuple):
     reasons: list[dict[str, Any]]
     evidence: list[dict[str, Any]]
     match_state: dict[str, Any] | None
+    titles: list[dict[str, Any]]
+    moderation: dict[str, Any] | None
     created_at: datetime
     updated_at: datetime
     revision: int
@@ -247,6 +254,91 @@ async def end_at(
     )
 
 
+async def between(
+    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, first: float, last: float
+) -> list[Highlight]:
+    """Return all candidates of a stream that peak between two media times (s), in order."""
+    return list(
+        await session.scalars(
+            select(Highlight)
+            .where(
+                Highlight.tenant_id == tenant_id,
+                Highlight.stream_id == stream_id,
+                Highlight.peak.between(first, last),
+            )
+            .order_by(Highlight.peak, Highlight.id)
+        )
+    )
+
+
+async def withdraw(
+    session: AsyncSession, *, tenant_id: UUID, highlight_id: UUID, reason: Reason
+) -> bool:
+    """Retract a highlight that is shown, a confirmed one too, since its grounds were taken back.
+
+    Returns False if it is not shown. Decisions made before do not bring it back.
+    """
+    row = await _locked(session, tenant_id=tenant_id, highlight_id=highlight_id)
+    if row is None or row.status not in _SHOWN:
+        return False
+    before = DecisionStatus(row.status)
+    row.status = DecisionStatus.RETRACTED.value
+    row.decided_at = math.nextafter(row.decided_at, math.inf)
+    row.reasons = [*row.reasons, reason.model_dump(mode="json")]
+    await _change(session, row)
+    await append_highlight_event(session, row, before=before)
+    return True
+
+
+async def relabel(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    highlight_id: UUID,
+    add: Collection[str] = (),
+    remove: Collection[str] = (),
+    reason: Reason | None = None,
+) -> bool:
+    """Change the tags of a highlight that is shown, and publish it if a tag goes.
+
+    Returns False if there is nothing to change.
+    """
+    row = await _locked(session, tenant_id=tenant_id, highlight_id=highlight_id)
+    if row is None or row.status not in _SHOWN:
+        return False
+    kept = [tag for tag in row.tags if tag not in remove]
+    tags = [*kept, *(tag for tag in sorted(add) if tag not in kept)]
+    if tags == row.tags:
+        return False
+    is_event = len(kept) < len(row.tags)
+    row.tags = tags
+    if reason is not None:
+        row.reasons = [*row.reasons, reason.model_dump(mode="json")]
+    await _change(session, row)
+    if is_event:
+        await append_relabeled_event(session, row)
+    return True
+
+
+async def _locked(
+    session: AsyncSession, *, tenant_id: UUID, highlight_id: UUID
+) -> Highlight | None:
+    found: Highlight | None = await session.scalar(
+        select(Highlight)
+        .where(Highlight.tenant_id == tenant_id, Highlight.id == highlight_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    return found
+
+
+async def _change(session: AsyncSession, row: Highlight) -> None:
+    row.revision += 1
+    row.updated_at = (await session.execute(select(func.now()))).scalar_one()
+    await session.flush()
+    await session.refresh(row)
+
+
 async def _statuses(
     session: AsyncSession, *, tenant_id: UUID, highlight_ids: Sequence[UUID]
 ) -> dict[UUID, DecisionStatus]:
@@ -322,6 +414,10 @@ def _supersedes(
         tuple_(decided_at, status.not_in(_PROVISIONAL))
         >= tuple_(Highlight.decided_at, Highlight.status.not_in(_PROVISIONAL)),
         or_(Highlight.status != confirmed, status == confirmed),
+        or_(
+            Highlight.status != DecisionStatus.RETRACTED.value,
+            ~Highlight.reasons.contains([{"code": WITHDRAWN}]),
+        ),
     )
 
 
@@ -344,6 +440,10 @@ def candidate_values(candidate: HighlightCandidate) -> dict[str, Any]:
         "evidence": [evidence.model_dump(mode="json") for evidence in candidate.evidence],
         "corrections": list(candidate.corrections),
         "match_state": None if candidate.state is None else candidate.state.model_dump(mode="json"),
+        "titles": [each.model_dump(mode="json") for each in candidate.titles],
+        "moderation": None
+        if candidate.moderation is None
+        else candidate.moderation.model_dump(mode="json"),
     }
 
 
@@ -380,7 +480,24 @@ def candidate_of(row: Highlight) -> HighlightCandidate:
         corrections=tuple(row.corrections),
         peak_wall_clock=row.peak_wall_clock,
         state=None if row.match_state is None else MatchState.model_validate(row.match_state),
+        titles=titles_of(row),
+        moderation=moderation_of(row),
     )
+
+
+def titles_of(row: Highlight | HighlightRow) -> tuple[LocalizedTitle, ...]:
+    """Return the titles of a highlight, in the order in which the stream names the languages."""
+    return tuple(LocalizedTitle.model_validate(each) for each in row.titles)
+
+
+def title_in(row: Highlight, language: str | None) -> LocalizedTitle | None:
+    """Return the title for a language that was requested; None if the highlight has none."""
+    return next((each for each in titles_of(row) if each.requested == language), None)
+
+
+def moderation_of(row: Highlight | HighlightRow) -> Moderation | None:
+    """Return what was found objectionable; None for highlights of older releases."""
+    return None if row.moderation is None else Moderation.model_validate(row.moderation)
 
 
 def decision_of(row: Highlight) -> Decision:

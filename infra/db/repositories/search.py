@@ -36,7 +36,7 @@ from sqlalchemy.sql.selectable import TableValuedAlias
 
 from domain.clips.models import ClipStatus
 from domain.highlights.similarity import nearby_parts
-from domain.text import Language
+from domain.text import Language, primary_language, spaced_characters
 from infra.db.keyset import Position
 from infra.db.repositories.highlights import HIDDEN, HighlightFilter, conditions
 from infra.db.tables import Clip, Highlight, HighlightTerm, HighlightWord, Stream
@@ -88,7 +88,8 @@ class Excerpts:
 
 async def read_query(session: AsyncSession, text: str) -> str:
     """Return the `tsquery` of a typed query, with its words as written."""
-    found = await session.scalar(select(cast(func.websearch_to_tsquery(_SIMPLE, text), Text)))
+    spaced = spaced_characters(text)
+    found = await session.scalar(select(cast(func.websearch_to_tsquery(_SIMPLE, spaced), Text)))
     return found or ""
 
 
@@ -108,8 +109,14 @@ async def stems(
 
 
 async def languages(session: AsyncSession, *, tenant_id: UUID) -> list[Language]:
-    """Return the languages of the tenant's streams, by as many steps through an index."""
-    return [Language(each) for each in await _distinct(session, Stream.language, tenant_id)]
+    """Return the languages of the tenant's streams and titles that can be stemmed.
+
+    Takes as many steps through an index as there are different values.
+    """
+    spoken = await _distinct(session, Stream.language, tenant_id)
+    titled = await _distinct(session, Stream.languages, tenant_id)
+    found = [*spoken, *(primary_language(tag) for tags in titled for tag in tags)]
+    return [Language(each) for each in dict.fromkeys(found) if each in set(Language)]
 
 
 async def vocabulary(session: AsyncSession, *, tenant_id: UUID, most: int) -> list[str]:
@@ -237,7 +244,7 @@ async def _distinct(
     tenant_id: UUID,
     *,
     most: int | None = None,
-) -> list[str]:
+) -> list[Any]:
     own = of.class_.tenant_id == tenant_id
     steps = select(func.min(of).label("value")).where(own).cte("steps", recursive=True)
     further = select(func.min(of)).where(own, of > steps.c.value).scalar_subquery()

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, delete, func, literal, or_, select, union_all, update
+from sqlalchemy import and_, bindparam, case, delete, func, literal, or_, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -78,6 +78,8 @@ async def create(
     profile_match: dict[str, Any] | None = None,
     title: str = "",
     language: Language | None = None,
+    languages: Sequence[str] = (),
+    criteria: dict[str, Any] | None = None,
     external_id: str | None = None,
     options: dict[str, Any] | None = None,
     correlation_id: str | None = None,
@@ -94,6 +96,8 @@ async def create(
             "game": game,
             "title": title,
             "language": language,
+            "languages": list(languages),
+            "criteria": criteria,
             "profile_id": profile_id,
             "profile_version": profile_version,
             "profile_match": profile_match,
@@ -243,13 +247,30 @@ async def advance(
 
 
 async def keep_media(
-    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, seconds: float
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    stream_id: UUID,
+    seconds: float,
+    recording_seconds: float,
 ) -> bool:
-    """Record that the media of a stream stays for `seconds`. Return False if there is no stream."""
+    """Record until when the media of a stream or a recording stays. Return False without a stream.
+
+    Args:
+        session: of the tenant.
+        tenant_id: whose stream it is.
+        stream_id: the stream, which has ended.
+        seconds: for which the media of a live stream stays.
+        recording_seconds: for which that of a recording does.
+    """
+    stays = case(
+        (Stream.is_recording, timedelta(seconds=recording_seconds)),
+        else_=timedelta(seconds=seconds),
+    )
     kept = await session.scalar(
         update(Stream)
         .where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
-        .values(media_until=func.now() + timedelta(seconds=seconds))
+        .values(media_until=func.now() + stays)
         .returning(Stream.id)
     )
     return kept is not None
@@ -578,7 +599,12 @@ async def record_deleted_objects(
 
 
 async def finish_deletion(
-    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, cdn_expires_at: datetime | None
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    stream_id: UUID,
+    cdn_expires_at: datetime | None,
+    cdn_invalidation_id: str | None = None,
 ) -> DeletionProof:
     """Record that nothing of a stream is left. Idempotent.
 
@@ -588,7 +614,11 @@ async def finish_deletion(
     deletion = await _locked_deletion(session, tenant_id, stream_id)
     if deletion.status != DeletionStatus.DONE:
         expires = None if cdn_expires_at is None else cdn_expires_at.isoformat()
-        verified = {"verified_at": datetime.now(UTC).isoformat(), "cdn_expires_at": expires}
+        verified = {
+            "verified_at": datetime.now(UTC).isoformat(),
+            "cdn_expires_at": expires,
+            "cdn_invalidation_id": cdn_invalidation_id,
+        }
         deletion.proof = {**deletion.proof, **verified}
         deletion.status = DeletionStatus.DONE.value
         deletion.finished_at = func.now()

@@ -22,6 +22,7 @@ from infra.db.tables import (
     ClosedSession,
     Delivery,
     EventRow,
+    FeedEventRow,
     Highlight,
     IdempotencyKey,
     InboundEvent,
@@ -108,6 +109,12 @@ _RECORDS: Final = {
         key=(Highlight.id,),
         since=Highlight.created_at,
         only=(Highlight.status.in_(_HIDDEN), Highlight.legal_hold.is_(None)),
+    ),
+    RecordKind.FEED_EVENTS: _Records(
+        table=FeedEventRow,
+        tenant_id=FeedEventRow.tenant_id,
+        key=(FeedEventRow.id,),
+        since=FeedEventRow.received_at,
     ),
     RecordKind.INBOUND_EVENTS: _Records(
         table=InboundEvent,

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from infra.db.tables.base import Base, one_of
 from infra.db.tables.exports import Export, ExportBatch
+from infra.db.tables.feed import EventSubject, FeedEventRow
 from infra.db.tables.highlights import (
     Clip,
     Highlight,
@@ -49,8 +50,10 @@ __all__ = [
     "Delivery",
     "DeliveryAttempt",
     "EventRow",
+    "EventSubject",
     "Export",
     "ExportBatch",
+    "FeedEventRow",
     "Highlight",
     "HighlightFeedbackRow",
     "HighlightTerm",

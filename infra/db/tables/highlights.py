@@ -30,8 +30,8 @@ class Highlight(Base):
     """A candidate and what was decided about it (times in s of media time).
 
     `game` repeats the stream's, so that a list by game reads one index, and `language`, so that
-    the words of `document` (migration 0011) are made of this row alone. `revision` counts the
-    changes a reader could have seen.
+    the words of `document` (migrations 0011, 0027) are made of this row alone. `revision` counts
+    the changes a reader could have seen.
     """
 
     __tablename__ = "highlights"
@@ -120,11 +120,14 @@ class Highlight(Base):
     corrections: Mapped[list[str]] = mapped_column(server_default=text("'[]'::jsonb"))
     commentary: Mapped[str] = mapped_column(server_default=text("''"))
     match_state: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    titles: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text("'[]'::jsonb"))
+    moderation: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     language: Mapped[str | None]
     document: Mapped[str | None] = mapped_column(
         TSVECTOR(),
         Computed(
-            "document_of_highlight(title, description, tags, reasons, game, commentary, language)",
+            "document_of_highlight(title, description, tags, reasons, game, commentary, language) "
+            "|| document_of_titles(titles)",
             persisted=True,
         ),
         deferred=True,

@@ -7,11 +7,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     CheckConstraint,
     ForeignKeyConstraint,
     Index,
     Integer,
     PrimaryKeyConstraint,
+    Text,
     func,
     text,
 )
@@ -30,6 +32,8 @@ class Stream(Base):
 
     `is_recording` is True for a recording that is analyzed as it stands, not followed live; its
     `duration` is known once its playlist was read.
+
+    `languages` are those of titles and tags (BCP 47), and `language` is that of what is spoken.
 
     `media_until` is when the stored media of an ended stream is deleted; NULL before the end, and
     when nothing is stored.
@@ -53,6 +57,12 @@ class Stream(Base):
             postgresql_where=text("media_until IS NOT NULL"),
         ),
         Index(None, "tenant_id", "language", postgresql_where=text("language IS NOT NULL")),
+        Index(
+            None,
+            "tenant_id",
+            "languages",
+            postgresql_where=text("languages <> '{}'::text[]"),
+        ),
     )
 
     tenant_id: Mapped[UUID]
@@ -64,6 +74,8 @@ class Stream(Base):
     game: Mapped[str]
     title: Mapped[str]
     language: Mapped[str | None]
+    languages: Mapped[list[str]] = mapped_column(ARRAY(Text()), server_default=text("'{}'::text[]"))
+    criteria: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     profile_id: Mapped[str]
     profile_version: Mapped[str]
     profile_match: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
@@ -89,6 +101,7 @@ class Stream(Base):
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     revision: Mapped[int] = mapped_column(Integer(), server_default=text("1"))
     legal_hold: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    feed_clock: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class StreamGap(Base):

@@ -367,12 +367,20 @@ def measure_command(sound: Path, *, binary: Path, target: int) -> list[str]:
     ]
 
 
-def playlist_command(movie: Path, target: Path, *, binary: Path) -> list[str]:
-    """Return the command line that makes one fragmented file, and its playlist, of a movie."""
+def playlist_command(
+    movie: Path, target: Path, *, binary: Path, sound_rate: int | None
+) -> list[str]:
+    """Return the command line that makes one fragmented file, and its playlist, of a movie.
+
+    shaka-player reads the time of a fragment off its first track, in ticks of its last one, and
+    would show most of the clip at wrong times: both count in the ticks of the sound (1/s).
+    """
+    ticks = ("-hls_segment_options", f"video_track_timescale={sound_rate}")
     return [
         *(str(binary), "-hide_banner", "-loglevel", "error", "-protocol_whitelist", "file"),
         *("-i", str(movie), "-map", "0", "-c", "copy", "-f", "hls", "-hls_time", "2"),
         *("-hls_playlist_type", "vod", "-hls_segment_type", "fmp4", "-hls_flags", "single_file"),
+        *(ticks if sound_rate is not None else ()),
         *("-hls_segment_filename", str(target.with_suffix(".mp4")), "-y"),
         str(target.with_suffix(".m3u8")),
     ]

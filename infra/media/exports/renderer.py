@@ -325,8 +325,10 @@ class ExportRenderer:
         index = None
         if rendition.format is RenditionFormat.HLS:
             target = directory / f"playlist{number}"
+            rate = await self._pool.run(_sound_rate, path)
             await run_ffmpeg(
-                playlist_command(path, target, binary=self._binary), limits=self._limits
+                playlist_command(path, target, binary=self._binary, sound_rate=rate),
+                limits=self._limits,
             )
             index = await asyncio.to_thread(_playlist, target)
             path = target.with_suffix(".mp4")
@@ -466,6 +468,12 @@ def _write_logo(watermark: Watermark, directory: Path) -> Path | None:
             "The watermark's image cannot be read: send a PNG in base64."
         ) from error
     return path
+
+
+def _sound_rate(path: Path) -> int | None:
+    """Return the samples of sound per second; None without sound."""
+    with av.open(str(path)) as container:
+        return container.streams.audio[0].rate if container.streams.audio else None
 
 
 def _playlist(target: Path) -> str:

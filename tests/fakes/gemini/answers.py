@@ -10,6 +10,7 @@ from tests.fakes.gemini.watching import Seen, Watched
 
 _TOP_DECIBELS = 24.0
 _CHARACTERS_A_TOKEN = 4
+_FLAGS = {"speech", "picture"}  # of a crowd that roars there is nothing to object to
 _VOCABULARY = (
     *("amber", "brisk", "crowd", "dazzling", "echoing", "fierce", "gale", "hush", "iron", "jolt"),
     *("keen", "lunge", "murmur", "net", "outcry", "pounce", "quake", "roar", "surge", "thunder"),
@@ -43,12 +44,12 @@ def _object(schema: dict[str, Any], watched: Watched, seen: Seen | None) -> dict
 
 def _value(name: str, schema: dict[str, Any], watched: Watched, seen: Seen | None) -> Any:  # noqa: ANN401
     kind = schema.get("type")
+    if kind == "object":
+        return _object(schema, watched, seen)
     if kind == "array":
-        return _list(schema["items"], watched, seen)
-    if kind == "boolean":
-        return seen is not None
-    if kind in {"number", "integer"}:
-        return round(_strength(seen), 3)
+        return _list(schema["items"], watched, None if name in _FLAGS else seen)
+    if kind in {"boolean", "number", "integer"}:
+        return seen is not None if kind == "boolean" else round(_strength(seen), 3)
     if "enum" in schema:
         return schema["enum"][0]
     if name in {"start", "peak", "end"}:
@@ -59,7 +60,9 @@ def _value(name: str, schema: dict[str, Any], watched: Watched, seen: Seen | Non
 def _list(items: dict[str, Any], watched: Watched, seen: Seen | None) -> list[Any]:
     if items.get("type") == "object":
         return [_object(items, watched, moment) for moment in watched.moments]
-    return items.get("enum", [])[:1] if seen is not None else []
+    if seen is None:
+        return []
+    return items["enum"][:1] if "enum" in items else [_words(seen)]
 
 
 def _words(seen: Seen) -> str:

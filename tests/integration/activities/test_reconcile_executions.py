@@ -79,7 +79,7 @@ class Stage:
         self.segments = LocalSegmentStore(root)
         self.starter = StreamStarter(connected(client), limits=Settings().ingest_limits())
         self.executions = WorkflowExecutions(connected(client))
-        self.retention = MediaRetention(database, seconds=3600.0)
+        self.retention = MediaRetention(database, seconds=3600.0, recording_seconds=3600.0)
         self.files = LocalClipStore(root / "clips")
         self.exports = ExportService(
             database, connected(client), files=self.files, default_plan=PlanName.PRO
@@ -366,7 +366,10 @@ async def test_the_media_of_an_ended_stream_is_deleted_when_its_time_is_over(sta
     everything = MediaRelease(tenant_id=stage.tenant_id, stream_id=stream_id)
     assert await stage.retention.limited(everything) is None
     assert (await stage.reconcile()).media_deleted == 0
-    assert await MediaRetention(stage.database, seconds=0.0).limited(everything) is None
+    assert (
+        await MediaRetention(stage.database, seconds=0.0, recording_seconds=0.0).limited(everything)
+        is None
+    )
     assert (await stage.reconcile()).media_deleted == 1
     assert await stage.segments.list(f"{stage.tenant_id}/{stream_id}/") == []
     assert (await stage.reconcile()).media_deleted == 0
@@ -378,7 +381,7 @@ async def test_media_that_a_clip_is_rendered_from_is_kept_until_then(stage: Stag
     clip_id = await _requested_clip(stage, stream_id)
     await stage.reconcile()
     everything = MediaRelease(tenant_id=stage.tenant_id, stream_id=stream_id)
-    await MediaRetention(stage.database, seconds=0.0).limited(everything)
+    await MediaRetention(stage.database, seconds=0.0, recording_seconds=0.0).limited(everything)
     assert (await stage.reconcile()).media_deleted == 0
     row = await stage.clip(clip_id)
     async with stage.database.session(stage.tenant_id) as session:

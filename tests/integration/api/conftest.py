@@ -54,12 +54,19 @@ def segment_root(tmp_path: Path) -> Path:
 def settings(
     postgres: DatabaseUrls, temporal_server: TemporalServer, clip_root: Path, segment_root: Path
 ) -> Settings:
+    return api_settings(postgres, temporal_server, clips=clip_root, segments=segment_root)
+
+
+def api_settings(
+    postgres: DatabaseUrls, temporal_server: TemporalServer, *, clips: Path, segments: Path
+) -> Settings:
+    """Return the settings of an API over the servers of this process."""
     return Settings(
         temporal_address=temporal_server.address,
         database_url=SecretStr(postgres.application),
         database_pool_size=2,
-        clip_store=str(clip_root),
-        segment_store=str(segment_root),
+        clip_store=str(clips),
+        segment_store=str(segments),
         signing_secret=SecretStr(SECRET),
         public_base_url=BASE_URL,
         usage_flush_interval=300.0,  # so that requests of a test are metered as it closes the API

@@ -8,6 +8,14 @@ import pytest
 
 from domain.tenants.audit import AuditAction
 from domain.tenants.keys import Scope
+from infra.db.engine import Database
+from tests.factories.rows import (
+    new_export,
+    new_export_batch,
+    new_highlight,
+    new_requested_clip,
+    new_stream,
+)
 from tests.integration.api.conftest import Account, NewAccount
 from tests.integration.api.problems import assert_problem
 
@@ -208,6 +216,43 @@ async def test_a_wrong_filter_is_pointed_at(account: Account, name: str, value: 
     response = await account.http.get(AUDIT, params={name: value})
     problem = assert_problem(response, 422, "invalid_request")
     assert [error["pointer"] for error in problem["errors"]] == [f"query/{name}"]
+
+
+async def test_holds_and_deletions_are_recorded_with_who_asked_for_them(
+    account: Account, database: Database
+) -> None:
+    tenant = account.tenant_id
+    stream = await new_stream(database, tenant)
+    highlight = await new_highlight(database, tenant, stream)
+    clip = await new_requested_clip(database, tenant, stream)
+    export = await new_export(database, tenant, stream)
+    batch = await new_export_batch(database, tenant, stream)
+    for kind, held in (("streams", stream), ("highlights", highlight)):
+        path = f"/v1/{kind}/{held}/legal-hold"
+        assert (await account.http.put(path, json={"reason": "Case 12"})).status_code == 200
+        for _ in range(2):  # there is nothing to lift any more the second time
+            assert (await account.http.delete(path)).status_code == 204
+    for path in (f"clips/{clip}", f"exports/{export}", f"export-batches/{batch}"):
+        assert (await account.http.delete(f"/v1/{path}")).status_code == 204
+    for _ in range(2):  # one deletion, asked for twice
+        asked = await account.http.post(
+            "/v1/deletions", json={"stream_id": str(stream), "reason": "Request 4711"}
+        )
+        assert asked.status_code == 202
+    found = {
+        action: [each["details"].get("reason") for each in given]
+        for target in (stream, highlight, clip, export, batch)
+        for given in [await entries(account, target_id=str(target))]
+        for action in [", ".join(each["action"] for each in given)]
+        if {each["actor"]["kind"] for each in given} == {"api_key"}
+    }
+    assert found == {
+        "stream.deleted, stream.released, stream.held": ["Request 4711", None, "Case 12"],
+        "highlight.released, highlight.held": [None, "Case 12"],
+        "clip.deleted": [None],
+        "export.deleted": [None],
+        "export_batch.deleted": [None],
+    }
 
 
 async def test_only_administrators_read_it(new_account: NewAccount) -> None:

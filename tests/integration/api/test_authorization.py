@@ -88,6 +88,7 @@ async def test_without_the_scope_read_a_key_sees_only_the_clips_that_it_asks_for
         *("createClip", "deleteClip"),
         *("createExport", "cancelExport", "deleteExport"),
         *("createExportBatch", "cancelExportBatch", "resumeExportBatch"),
+        "deleteExportBatch",
         *("createDeletion", "uploadRecording"),
     }
     for name in write - {"createClip"}:

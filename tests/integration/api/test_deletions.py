@@ -19,6 +19,7 @@ from app.container import Container
 from app.services.clips import MediaRetention
 from app.services.deletions import DeletionUnfinishedError
 from app.worker import workflow_runner
+from demo.origin.server import bind, serving
 from domain import task_queues
 from domain.highlights.selection import DecisionStatus
 from domain.ids import deletion_workflow_id, stream_workflow_id
@@ -31,7 +32,9 @@ from infra.db.engine import Database
 from infra.db.repositories import streams, tenants
 from infra.db.tables import Stream
 from infra.settings import Settings
+from infra.storage.cdn_invalidation import CdnError, CloudFrontInvalidator
 from tests.factories.rows import new_clip, new_export, new_highlight, new_stream
+from tests.fakes.cloudfront import CloudFrontControl
 from tests.integration.api.conftest import Account, NewAccount
 from tests.integration.api.problems import assert_problem
 from workflows.deletion import DeletionWorkflow
@@ -181,6 +184,57 @@ async def test_the_deletion_of_a_running_stream_waits_for_its_workflow(
     assert left(segment_root) == []
 
 
+@pytest.fixture
+async def cloudfront(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[CloudFrontControl]:
+    """CloudFront's API, to which every client of it connects."""
+    control, listener = CloudFrontControl("E1"), bind("127.0.0.1", 0)
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFRONT", address)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "owner")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "owner-secret")
+    async with serving(control.app, listener):
+        yield control
+
+
+async def test_a_deletion_is_done_when_the_cdn_has_no_copy_and_names_the_invalidation(
+    *,
+    account: Account,
+    database: Database,
+    stream: UUID,
+    settings: Settings,
+    temporal_client: Client,
+    cloudfront: CloudFrontControl,
+) -> None:
+    tenant = account.tenant_id
+    behind_cdn = settings.model_copy(
+        update={"clip_cdn_url": "https://cdn.test/clips", "clip_cdn_distribution_id": "E1"}
+    )
+    async with database.session(tenant) as session:
+        row = await streams.request_deletion(
+            session, tenant_id=tenant, stream_id=stream, reason="Request 4711"
+        )
+    async with Container(behind_cdn, client=temporal_client) as container:
+        deletions = container.services.deletions
+        with pytest.raises(DeletionUnfinishedError, match="a CDN still has it"):
+            await deletions.run(tenant_id=tenant, stream_id=stream)
+        path = f"/v1/deletions/{row.id}"
+        assert (await account.http.get(path)).json()["status"] == "running"
+        proof = await deletions.run(tenant_id=tenant, stream_id=stream)
+    found = (await account.http.get(path)).json()
+    assert (found["status"], found["cdn_expires_at"]) == ("done", None)
+    assert found["cdn_invalidation_id"] == proof.cdn_invalidation_id == "I1"
+    assert cloudfront.invalidations == {f"{row.id}-3": (f"/clips/{tenant}/{stream}/*",)}
+
+
+async def test_a_distribution_that_is_not_ours_leaves_the_deletion_running_and_says_why(
+    cloudfront: CloudFrontControl,
+) -> None:
+    cdn = CloudFrontInvalidator(distribution_id="E2", base_url="https://cdn.test")
+    with pytest.raises(CdnError, match=r"E2 cannot be invalidated: .*NoSuchDistribution.* Check"):
+        await cdn.invalidate("tenant/stream/", reference="1")
+    assert cloudfront.invalidations == {}
+
+
 @pytest.mark.parametrize("held", ["streams", "highlights"])
 async def test_a_hold_refuses_deletion_until_it_is_lifted(
     account: Account, database: Database, stream: UUID, held: str, clip_root: Path
@@ -208,7 +262,7 @@ async def test_a_hold_keeps_media_and_records(
     hidden = await new_highlight(
         database, tenant, stream, peak=120.0, status=DecisionStatus.REJECTED
     )
-    retention = MediaRetention(database, seconds=60.0)
+    retention = MediaRetention(database, seconds=60.0, recording_seconds=60.0)
     release = MediaRelease(tenant_id=tenant, stream_id=stream, before=30.0)
     over = update(Stream).where(Stream.id == stream)
     async with database.session(tenant) as session:

@@ -11,6 +11,7 @@ from infra.db.engine import Database
 from tests.factories.rows import (
     new_endpoint,
     new_export,
+    new_export_batch,
     new_highlight,
     new_requested_clip,
     new_stream,
@@ -26,6 +27,7 @@ EMPTY = {
     "deleteBudget": "/v1/usage/budgets/analyzed_seconds",
     "deleteClip": "/v1/clips/{clip_id}",
     "deleteExport": "/v1/exports/{export_id}",
+    "deleteExportBatch": "/v1/export-batches/{batch_id}",
     "deleteStream": "/v1/streams/{stream_id}",
     "deleteStreamLegalHold": "/v1/streams/{stream_id}/legal-hold",
     "deleteHighlightLegalHold": "/v1/highlights/{highlight_id}/legal-hold",
@@ -54,6 +56,7 @@ async def test_an_empty_answer_has_no_type_and_is_given_whatever_is_accepted(
     path = EMPTY[operation].format(
         clip_id=await new_requested_clip(database, account.tenant_id, stream),
         export_id=await new_export(database, account.tenant_id, stream),
+        batch_id=await new_export_batch(database, account.tenant_id, stream),
         connection_id=connection["id"],
         endpoint_id=await new_endpoint(database, account.tenant_id),
         stream_id=stream,

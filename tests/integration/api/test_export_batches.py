@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,7 +21,7 @@ from app.worker import workflow_runner
 from domain import task_queues
 from domain.clips.models import ClipStatus
 from domain.exports.batches import BatchRef, NextExportsInput
-from domain.exports.models import ExportRecord, ExportStatus
+from domain.exports.models import ExportRecord, ExportStatus, RenderedRendition
 from domain.highlights.selection import DecisionStatus
 from domain.tenants.usage import PLANS, PlanName
 from infra.db.engine import Database
@@ -169,6 +170,29 @@ async def test_a_canceled_batch_is_resumed(account: Account, stream: UUID) -> No
         assert (cancelled["status"], cancelled["queued"]) == ("cancelled", 2)
     resumed = (await account.http.post(f"{path}/resume")).json()
     assert (resumed["status"], resumed["message"]) == ("queued", "")
+
+
+async def test_a_deleted_batch_leaves_no_export_and_no_file(
+    account: Account, database: Database, stream: UUID, clip_root: Path
+) -> None:
+    tenant = account.tenant_id
+    batch = await new_export_batch(database, tenant, stream, exports_in_it=3)
+    async with database.session(tenant) as session:
+        first, *_ = await exports.exports_of_batch(session, tenant_id=tenant, batch_id=batch)
+        key = exports.spec_of(first).key(1)
+        made = RenderedRendition(number=1, key=key, size=1, ready_at=datetime.now(UTC))
+        record = ExportRecord(
+            tenant_id=tenant, export_id=first.id, status=ExportStatus.READY, renditions=(made,)
+        )
+        await exports.record_export(session, record)
+    file = clip_root / key
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"x")
+    path = f"/v1/export-batches/{batch}"
+    assert (await account.http.delete(path)).status_code == 204
+    assert not file.exists()
+    assert (await account.http.get(f"/v1/exports/{first.id}")).status_code == 404
+    assert_problem(await account.http.delete(path), 404, "export_batch_not_found")
 
 
 async def test_named_highlights_must_exist_and_be_ready(

@@ -257,7 +257,7 @@ async def test_a_highlights_clip_is_exported_in_other_shapes(
         {"highlight_id": str(highlight)},
         renditions,
         watermark={"text": "tldrtv"},
-        lower_third={"seconds": 2},
+        lower_third={"seconds": 2, "tags": ["late", "winner"]},
     )
     found = await finished(account, asked.json()["id"])
     assert (found["status"], found["message"]) == ("ready", "")

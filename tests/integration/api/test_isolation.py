@@ -79,6 +79,7 @@ BY_ID = [
     ("GET", "/v1/export-batches/{batch_id}/manifest"),
     ("POST", "/v1/export-batches/{batch_id}/cancel"),
     ("POST", "/v1/export-batches/{batch_id}/resume"),
+    ("DELETE", "/v1/export-batches/{batch_id}"),
     ("GET", "/v1/webhooks/{endpoint_id}"),
     ("GET", "/v1/webhooks/{endpoint_id}/deliveries"),
     ("POST", "/v1/webhooks/{endpoint_id}/test"),

@@ -45,14 +45,14 @@ from temporalio.client import Client
 
 from api.openapi.document import LINKS
 from app.dev.postgres import DatabaseUrls
+from app.dev.temporal import TemporalServer
 from app.serve import build_app
 from app.services.api_keys import create_key
 from domain.tenants.keys import Scope
 from infra.db.engine import Database
-from infra.settings import Settings
 from tests.conftest import run_apart
 from tests.factories.rows import new_clip, new_highlight, new_stream
-from tests.integration.api.conftest import SECRET
+from tests.integration.api.conftest import SECRET, api_settings
 from tests.openapi import Documented, operations
 
 EXAMPLES = int(os.environ.get("EXTERNAL_EXAMPLES", "3"))
@@ -75,9 +75,17 @@ CHECKS = [
 LINKED = [use_after_free, ensure_resource_availability]
 
 
-@pytest.fixture
-def api_url(settings: Settings) -> Iterator[str]:
-    """The API in uvicorn, on a port of its own."""
+@pytest.fixture(scope="module")
+def api_url(
+    postgres: DatabaseUrls,
+    temporal_server: TemporalServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """The API in uvicorn, on a port of its own, for all tests of this file."""
+    root = tmp_path_factory.mktemp("api")
+    settings = api_settings(
+        postgres, temporal_server, clips=root / "clips", segments=root / "segments"
+    )
     # Every scenario is refused now and then, and all come from one address.
     patient = settings.model_copy(update={"address_refusals_per_minute": 100_000})
     listener = socket.create_server(("127.0.0.1", 0))
@@ -116,7 +124,7 @@ def key(new_key: Callable[[], str]) -> str:
     return new_key()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def document(api_url: str) -> OpenApiSchema:
     return schemathesis.openapi.from_url(f"{api_url}/openapi.json", timeout=PATIENCE)
 

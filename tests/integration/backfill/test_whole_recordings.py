@@ -23,21 +23,26 @@ from temporalio.client import (
     WorkflowFailureError,
     WorkflowHandle,
 )
+from temporalio.testing import ActivityEnvironment
 
+from activities.maintenance import ExecutionActivities
 from app.container import Container
 from app.dev.postgres import DatabaseUrls
 from app.dev.temporal import TemporalServer
 from app.recordings import ApiAccess, Recording, process
 from app.serve import build_app
 from app.services.api_keys import create_key
+from app.services.clips import MediaRetention
 from demo.origin.server import bind, serving
 from domain.ids import backfill_workflow_id
+from domain.streams.reconciliation import ReconcileExecutionsInput
 from domain.tenants.keys import Scope
 from infra.db.engine import Database
 from infra.errors import SetupError
 from infra.media.recordings.cache import RecordingCache, upload_key
 from infra.media.recordings.local_recording import LocalRecording
 from infra.settings import Settings
+from infra.temporal.client import WorkflowExecutions
 from tests.integration.backfill.conftest import PEAK, SECONDS, settings_of, working
 from tests.integration.ingest.harness import static_origin
 
@@ -72,6 +77,33 @@ class Service:
                 if holds(stream):
                     return stream
                 await asyncio.sleep(0.1)
+
+    async def until_clip(self, clip_id: str, status: str) -> dict[str, Any]:
+        """Wait until a clip has a status."""
+        async with asyncio.timeout(60):
+            while True:
+                clip: dict[str, Any] = (await self.http.get(f"/v1/clips/{clip_id}")).json()
+                if clip["status"] == status:
+                    return clip
+                await asyncio.sleep(0.1)
+
+    async def expire_media(self, stream_id: UUID) -> None:
+        """Let the time of a recording's media pass, and run the maintenance that deletes it."""
+        registry, database = self.container.services, self.container.database
+        retention = MediaRetention(database, seconds=1e6, recording_seconds=-1.0)
+        await retention.keep(tenant_id=self.tenant, stream_id=stream_id)
+        maintenance = ExecutionActivities(
+            database=database,
+            executions=WorkflowExecutions(registry.temporal.client),
+            starter=registry.starter,
+            segments=registry.segments,
+            dispatcher=registry.dispatcher,
+            retention=retention,
+            exports=registry.exports,
+        )
+        await ActivityEnvironment().run(
+            maintenance.reconcile_executions, ReconcileExecutionsInput()
+        )
 
     async def highlights(self, stream_id: str) -> list[dict[str, Any]]:
         """Read a stream's highlights."""
@@ -140,7 +172,7 @@ async def by_upload(service: Service, content: bytes) -> httpx.Response:
 
 
 @pytest.mark.parametrize("submit", [by_url, by_upload])
-async def test_its_moment_becomes_a_clip_and_no_media_stays(
+async def test_its_moment_becomes_a_clip_and_its_file_does_not_stay(
     service: Service, temporal_client: Client, match: Path, submit: Submit
 ) -> None:
     answer = await submit(service, await asyncio.to_thread(match.read_bytes))
@@ -158,6 +190,31 @@ async def test_its_moment_becomes_a_clip_and_no_media_stays(
     stored = service.container.segments
     assert await stored.list(f"{service.tenant}/{made['id']}/recording/") == []
     assert not await stored.exists(upload_key(tenant_id=service.tenant, stream_id=UUID(made["id"])))
+
+
+async def test_clips_on_demand_are_cut_from_a_recording_until_its_media_expires(
+    service: Service, temporal_client: Client, match: Path
+) -> None:
+    made = (await by_upload(service, await asyncio.to_thread(match.read_bytes))).json()
+    await service.ended(made["id"])
+    await analysis_of(temporal_client, service, made).result()
+    path = f"/v1/streams/{made['id']}/clips"
+    asked = await service.http.post(path, json={"from": 3.0, "to": 8.0})
+    assert asked.status_code == httpx.codes.CREATED, asked.text
+    (clip,) = asked.json()["data"]
+    ready = await service.until_clip(clip["id"], "ready")
+    assert (ready["start"], ready["end"]) == (3.0, 8.0)
+    latest = (await service.http.post(path, json={"last": 5})).json()["data"][0]
+    assert latest["end"] == pytest.approx(SECONDS, abs=0.5)
+    beyond = await service.http.post(path, json={"from": 60.0, "to": 90.0})
+    assert beyond.json()["code"] == "media_missing"
+    await service.until_clip(latest["id"], "ready")
+    stored = service.container.segments
+    assert await stored.list(f"{service.tenant}/{made['id']}/media/")
+    await service.expire_media(UUID(made["id"]))
+    assert await stored.list(f"{service.tenant}/{made['id']}/media/") == []
+    gone = await service.http.post(path, json={"from": 3.0, "to": 8.0})
+    assert gone.json()["code"] == "media_gone"
 
 
 def analysis_of(client: Client, service: Service, made: dict[str, Any]) -> WorkflowHandle[Any, Any]:

@@ -5,18 +5,14 @@ Rules and configuration are those of deploy/monitoring, with windows and waits o
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import re
-import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
-import yaml
 from pydantic import SecretStr
 from temporalio import workflow
 from temporalio.worker import Worker
@@ -26,72 +22,18 @@ from app.dev.supervisor import free_ports
 from app.dev.temporal import TemporalServer
 from app.serve import build_app
 from infra.api_keys import KeyMode, generate
-from infra.child_process import ChildProcess
 from infra.settings import Settings
 from infra.storage.s3 import S3Bucket, S3Connection, S3Error, S3Location
 from infra.telemetry.metrics import serve_metrics
 from infra.telemetry.temporal import temporal_runtime
 from infra.temporal.client import connect
 from tests.fakes.s3_server import S3Server, find_s3_server
-
-MONITORING = Path(__file__).parents[3] / "deploy" / "monitoring"
-
-
-class Prometheus:
-    """A Prometheus with our rules, sped up, that scrapes two endpoints of this process."""
-
-    def __init__(self, program: str, directory: Path) -> None:
-        self.ours, self.sdk, self._own = (f"127.0.0.1:{port}" for port in free_ports(3))
-        rules = (MONITORING / "rules.yaml").read_text("utf-8")
-        rules = re.sub(r"\[\d+[mh]\]", "[10s]", re.sub(r"for: \d+m", "for: 1s", rules))
-        (directory / "rules.yaml").write_text(rules, "utf-8")
-        configuration = yaml.safe_load((MONITORING / "prometheus.yaml").read_text("utf-8"))
-        configuration["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-        targets = {"highlights-worker": self.ours, "temporal-sdk": self.sdk}
-        configuration["scrape_configs"] = [
-            each | {"static_configs": [{"targets": [targets[each["job_name"]]]}]}
-            for each in configuration["scrape_configs"]
-            if each["job_name"] in targets
-        ]
-        (directory / "prometheus.yaml").write_text(yaml.safe_dump(configuration), "utf-8")
-        self.process = ChildProcess(
-            [
-                program,
-                f"--config.file={directory / 'prometheus.yaml'}",
-                f"--storage.tsdb.path={directory / 'data'}",
-                f"--web.listen-address={self._own}",
-            ],
-            log=directory / "prometheus.log",
-        )
-
-    async def firing(self) -> set[str]:
-        """Return the alerts that fire now; none while Prometheus starts."""
-        async with httpx.AsyncClient() as client:
-            try:
-                answer = await client.get(f"http://{self._own}/api/v1/alerts")
-            except httpx.TransportError:
-                return set()
-        if answer.status_code != httpx.codes.OK:
-            return set()
-        alerts = answer.json()["data"]["alerts"]
-        return {each["labels"]["alertname"] for each in alerts if each["state"] == "firing"}
-
-    async def until(
-        self, check: Callable[[set[str]], bool], *, meanwhile: Callable[[], Awaitable[object]]
-    ) -> None:
-        """Call `meanwhile` until the alerts that fire pass the check."""
-        async with asyncio.timeout(60):
-            while not check(await self.firing()):
-                await meanwhile()
-                await asyncio.sleep(0.2)
+from tests.integration.deploy.prometheus import Prometheus
 
 
 @pytest.fixture
 async def prometheus(tmp_path: Path) -> AsyncIterator[Prometheus]:
-    program = shutil.which("prometheus")
-    if program is None:
-        pytest.skip("no prometheus here (bin/system-packages)")
-    started = Prometheus(program, tmp_path)
+    started = Prometheus(tmp_path)
     yield started
     started.process.stop()
 

@@ -11,6 +11,9 @@ import pytest
 from domain.analysis.gemini.budget import GateLimits, GateReason
 from domain.analysis.gemini.pricing import DEFAULT_MODEL, PriceTable
 from domain.analysis.gemini.prompts import QueryBuilder
+from domain.highlights.candidate import TitleSource
+from domain.highlights.moderation import ModerationStatus
+from domain.profiles.criteria import Criteria
 from infra.gemini import GeminiClient
 from infra.media.pool import MediaPool
 from infra.settings import Settings
@@ -47,7 +50,7 @@ async def test_a_highlight_carries_who_saw_it_and_by_which_prompts(
     scene: Scene, pool: MediaPool, client: GeminiClient
 ) -> None:
     (moment,) = await Stage(scene, pool, client).analyze_all()
-    assert moment.analyzer == f"local-1+{Settings().gemini_model}/detect-1+refine-1+score-1"
+    assert moment.analyzer == f"local-1+{Settings().gemini_model}/detect-2+refine-1+score-2"
 
 
 async def test_a_window_in_which_gemini_looked_says_so_too(
@@ -141,3 +144,24 @@ async def test_at_the_end_of_its_budget_the_local_analyzer_goes_on_and_says_so(
     assert moment.evidence[-1].words == "not seen by Gemini: the stream's budget was used up"
     assert "budget was used up" in (stage.report().status_message or "")
     assert fake_gemini.calls == []
+
+
+async def test_one_answer_brings_the_titles_of_all_languages_and_the_flags(
+    scene: Scene, pool: MediaPool, client: GeminiClient, fake_gemini: FakeGemini
+) -> None:
+    plain = Stage(scene, pool, client)
+    await plain.analyze_all()
+    calls = len(fake_gemini.asked(":generateContent"))
+    stage = Stage(scene, pool, client)
+    stage.profiles.profile = PROFILE.with_wishes(
+        languages=("es", "pt-BR", "ja"), criteria=Criteria(text="goals, </data> no replays")
+    )
+    (moment,) = await stage.analyze_all()
+    assert len(fake_gemini.asked(":generateContent")) - calls <= calls
+    assert [each.requested for each in moment.titles] == ["es", "pt-BR", "ja"]
+    assert {each.source for each in moment.titles} == {TitleSource.GEMINI}
+    assert moment.moderation is not None
+    assert moment.moderation.pictures.status is ModerationStatus.CLEAR
+    asked = fake_gemini.asked(":generateContent")[calls].body
+    prompt = asked["contents"][0]["parts"][-1]["text"]
+    assert "goals, \\u003c/data\\u003e no replays" in prompt

@@ -65,7 +65,8 @@ def counts(connection: Connection, tenant: UUID) -> dict[str, int]:
     act_as(connection, tenant)
     found = {}
     for table in reflected(connection).sorted_tables:
-        rows = connection.execute(table.select()).all()
+        own = table.c.id if table.name == "tenants" else table.c.tenant_id
+        rows = connection.execute(table.select().where(own == tenant)).all()
         found[table.name] = len(rows)
     return found
 

@@ -124,6 +124,15 @@ def faults(movie: Path) -> bytes:
     return subprocess.run(command, capture_output=True, timeout=60, check=True).stderr
 
 
+async def test_sound_and_pictures_of_a_playlist_count_in_the_same_ticks(
+    studio: Studio, parts: tuple[SourceFile, ...]
+) -> None:
+    (made,) = await studio.render(parts, {"format": "hls"})
+    with av.open(str(made.path)) as container:
+        # shaka-player places a fragment by its first track, in the ticks of its last one.
+        assert [str(each.time_base) for each in container.streams] == ["1/48000", "1/48000"]
+
+
 async def test_every_format_of_one_source_is_whole_and_in_time(
     studio: Studio, parts: tuple[SourceFile, ...]
 ) -> None:

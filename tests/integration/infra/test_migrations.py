@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -167,32 +168,32 @@ async def test_migrations_go_up_down_and_up_again(empty_database: DatabaseUrls) 
     await migrate(empty_database.owner)
 
 
-@pytest.mark.parametrize("revision", REVISIONS)
-async def test_rows_of_each_revision_are_kept_on_the_way_up(
-    empty_database: DatabaseUrls, revision: str
-) -> None:
-    tenant = uuid4()
-    await migrate(empty_database.owner, revision)
-    await run(empty_database, fill, tenant)
-    before = await run(empty_database, counts, tenant)
-    await migrate(empty_database.owner)
-    after = await run(empty_database, counts, tenant)
-    assert min(before.values(), default=0) >= 1
-    assert before == {table: after[table] for table in before}
+async def test_rows_of_each_revision_are_kept_on_the_way_up(empty_database: DatabaseUrls) -> None:
+    tenants = {revision: uuid4() for revision in REVISIONS}
+    before = {}
+    for revision, tenant in tenants.items():
+        await migrate(empty_database.owner, revision)
+        await run(empty_database, fill, tenant)
+        before[revision] = await run(empty_database, counts, tenant)
+        assert min(before[revision].values(), default=0) >= 1
+    for revision, tenant in tenants.items():
+        after = await run(empty_database, counts, tenant)
+        assert before[revision] == {table: after[table] for table in before[revision]}, revision
 
 
-@pytest.mark.parametrize("revision", REVISIONS)
-async def test_rows_of_each_revision_are_kept_on_the_way_down(
-    empty_database: DatabaseUrls, revision: str
+async def test_rows_of_the_last_revision_are_kept_on_the_way_down(
+    empty_database: DatabaseUrls,
 ) -> None:
     tenant = uuid4()
     await migrate(empty_database.owner)
     await run(empty_database, fill, tenant)
     before = await run(empty_database, counts, tenant)
-    await run(empty_database, downgrade, revision)
-    after = await run(empty_database, counts, tenant)
-    assert after == {table: before[table] for table in after}
-    await migrate(empty_database.owner)
+    for revision, next_revision in reversed(list(pairwise(REVISIONS))):
+        await run(empty_database, downgrade, revision)
+        after = await run(empty_database, counts, tenant)
+        assert after == {table: before[table] for table in after}, revision
+        await migrate(empty_database.owner, next_revision)
+        await run(empty_database, downgrade, revision)
 
 
 async def test_requests_are_forgotten_where_they_are_no_kind_of_usage_yet(

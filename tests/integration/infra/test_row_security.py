@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,10 +12,11 @@ from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from app.dev.postgres import DatabaseUrls
+from app.dev.postgres import DatabaseUrls, PostgresServer
 from infra.db.engine import Database, asyncpg_url
 from infra.db.migration import migrate
 from infra.db.tables import Base
+from tests.conftest import run_apart
 from tests.factories.rows import new_stream, new_tenant
 from tests.integration.infra.one_row_each import Row, act_as, fill
 from tests.integration.infra.test_migrations import UNPROTECTED
@@ -23,20 +25,38 @@ VICTIM, ATTACKER = uuid4(), uuid4()
 TABLES = Base.metadata.sorted_tables
 
 
+@pytest.fixture(scope="module")
+def guarded(postgres_server: PostgresServer) -> DatabaseUrls:
+    """A database in which the victim has a row in each table and the attacker exists."""
+    urls = run_apart(postgres_server.prepare(f"test_{uuid4().hex}"))
+    run_apart(_fill(urls))
+    return urls
+
+
 @pytest.fixture
 async def scratch(empty_database: DatabaseUrls) -> DatabaseUrls:
-    """A database in which the victim has a row in each table and the attacker exists."""
-    await migrate(empty_database.owner)
-    await as_owner(empty_database, fill, VICTIM)
-    await as_owner(empty_database, _exist, ATTACKER)
+    """Such a database of one test, which may open a guard."""
+    await _fill(empty_database)
     return empty_database
 
 
-@pytest.fixture
-async def application(scratch: DatabaseUrls) -> AsyncIterator[AsyncEngine]:
-    engine = create_async_engine(asyncpg_url(scratch.application))
+async def _fill(urls: DatabaseUrls) -> None:
+    await migrate(urls.owner)
+    await as_owner(urls, fill, VICTIM)
+    await as_owner(urls, _exist, ATTACKER)
+
+
+@asynccontextmanager
+async def engine_of_application(urls: DatabaseUrls) -> AsyncIterator[AsyncEngine]:
+    engine = create_async_engine(asyncpg_url(urls.application))
     yield engine
     await engine.dispose()
+
+
+@pytest.fixture
+async def application(guarded: DatabaseUrls) -> AsyncIterator[AsyncEngine]:
+    async with engine_of_application(guarded) as engine:
+        yield engine
 
 
 async def as_owner(urls: DatabaseUrls, work: Any, *arguments: Any) -> Any:  # noqa: ANN401
@@ -114,14 +134,15 @@ async def test_no_statement_reaches_another_tenants_rows(application: AsyncEngin
     ],
 )
 async def test_an_opened_guard_is_noticed(
-    scratch: DatabaseUrls, application: AsyncEngine, mutation: str, leak: tuple[str, str]
+    scratch: DatabaseUrls, mutation: str, leak: tuple[str, str]
 ) -> None:
     await as_owner(scratch, lambda connection: connection.execute(text(mutation)))
-    assert leak in await found_leaks(application)
+    async with engine_of_application(scratch) as application:
+        assert leak in await found_leaks(application)
 
 
-async def test_a_dropped_policy_is_noticed_whichever_it_is(scratch: DatabaseUrls) -> None:
-    assert await as_owner(scratch, _unprotected_by_drop) == {
+async def test_a_dropped_policy_is_noticed_whichever_it_is(guarded: DatabaseUrls) -> None:
+    assert await as_owner(guarded, _unprotected_by_drop) == {
         table.name: [(table.name,)] for table in TABLES
     }
 
@@ -136,9 +157,7 @@ def _unprotected_by_drop(connection: Connection) -> dict[str, list[Any]]:
     return found
 
 
-async def test_no_row_can_refer_to_another_tenants(
-    scratch: DatabaseUrls, application: AsyncEngine
-) -> None:
+async def test_no_row_can_refer_to_another_tenants(application: AsyncEngine) -> None:
     """Foreign keys are checked without the policies, so that each must name the tenant."""
     for table in TABLES:
         parents = {key.column.table.name for key in table.foreign_keys} - {"tenants"}
@@ -198,9 +217,9 @@ async def test_no_trick_opens_the_door(
 
 
 async def test_statistics_tell_nothing_of_other_tenants(
-    scratch: DatabaseUrls, application: AsyncEngine
+    guarded: DatabaseUrls, application: AsyncEngine
 ) -> None:
-    await as_owner(scratch, lambda connection: connection.execute(text("ANALYZE streams")))
+    await as_owner(guarded, lambda connection: connection.execute(text("ANALYZE streams")))
     async with application.connect() as connection:
         await connection.run_sync(act_as, ATTACKER)
         seen = await connection.execute(

@@ -20,6 +20,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.recordings import RecordingActivities
+from app.services.clips import MediaRetention
 from demo.hms.recording import Recording
 from demo.origin import Faults, LiveOrigin, OriginOptions
 from domain.ingest.messages import IngestCursor, IngestProgress
@@ -34,12 +35,14 @@ from domain.streams.backfill.messages import (
 from domain.streams.backfill.planning import JoinedBy
 from domain.streams.messages import RecordingReady
 from domain.streams.status import EndReason
+from infra.db.engine import Database
 from infra.media.ffmpeg import find_ffmpeg
 from infra.media.hls_client import HlsClient, UnreachableError
 from infra.media.pool import MediaPool
 from infra.media.recordings import cache
 from infra.media.recordings.cache import upload_key
 from infra.ssrf import UrlGuard
+from infra.storage.segment_index import StoredSegments
 from infra.storage.segments import LocalSegmentStore
 from tests.factories.media import make_video
 from tests.integration.ingest.harness import QUICK, heartbeats, static_origin
@@ -85,7 +88,11 @@ class Recorder:
         )
 
     async def fetch(
-        self, survey: RecordingSurvey, *, environment: ActivityEnvironment | None = None
+        self,
+        survey: RecordingSurvey,
+        *,
+        environment: ActivityEnvironment | None = None,
+        keep: bool = False,
     ) -> FetchRecordingResult:
         """Fetch the first piece of what was surveyed."""
         piece = survey.plan.ranges[0].pieces[0]
@@ -101,6 +108,7 @@ class Recorder:
                 cursor=IngestCursor(position=piece.start, window_index=piece.window),
                 limits=LIMITS,
                 last=True,
+                keep=keep,
             ),
         )
 
@@ -109,7 +117,14 @@ class Recorder:
 
 
 @pytest.fixture
-async def recorder(tmp_path: Path, media_pool: MediaPool) -> AsyncIterator[Recorder]:
+def retention(database: Database) -> MediaRetention:
+    return MediaRetention(database, seconds=60.0, recording_seconds=60.0)
+
+
+@pytest.fixture
+async def recorder(
+    tmp_path: Path, media_pool: MediaPool, retention: MediaRetention
+) -> AsyncIterator[Recorder]:
     store = LocalSegmentStore(tmp_path / "segments")
     async with HlsClient(UrlGuard(allow_private=True)) as client:
         activities = RecordingActivities(
@@ -117,6 +132,7 @@ async def recorder(tmp_path: Path, media_pool: MediaPool) -> AsyncIterator[Recor
             client=client,
             pool=media_pool,
             ffmpeg=find_ffmpeg(),
+            retention=retention,
             heartbeat_interval=0.02,
         )
         yield Recorder(activities, store)
@@ -124,12 +140,20 @@ async def recorder(tmp_path: Path, media_pool: MediaPool) -> AsyncIterator[Recor
 
 
 @pytest.fixture
-async def other_recorder(tmp_path: Path, media_pool: MediaPool) -> AsyncIterator[Recorder]:
+async def other_recorder(
+    tmp_path: Path, media_pool: MediaPool, retention: MediaRetention
+) -> AsyncIterator[Recorder]:
     """Another worker, with connections of its own."""
     store = LocalSegmentStore(tmp_path / "segments")
     async with HlsClient(UrlGuard(allow_private=True)) as client:
         yield Recorder(
-            RecordingActivities(store=store, client=client, pool=media_pool, ffmpeg=find_ffmpeg()),
+            RecordingActivities(
+                store=store,
+                client=client,
+                pool=media_pool,
+                ffmpeg=find_ffmpeg(),
+                retention=retention,
+            ),
             store,
         )
 
@@ -232,6 +256,35 @@ async def test_a_retry_goes_on_where_the_heartbeat_says(recorder: Recorder, vide
     assert [each.key for each in resumed.segments] == [each.key for each in whole.segments]
     assert sum(repeated.values()) == len(whole.segments) - len(halfway.segments)
     assert isinstance(halfway, IngestProgress)
+
+
+async def test_a_worker_that_continues_leaves_no_hole_in_the_index_of_kept_media(
+    recorder: Recorder, video: Path
+) -> None:
+    async with recording(video) as origin:
+        survey = await recorder.survey(origin.master_url)
+        first = ActivityEnvironment()
+        beats = heartbeats(first)
+        whole = (await recorder.fetch(survey, environment=first, keep=True)).window
+        assert whole is not None
+        halfway = next(each for each in beats if 0 < len(each.segments) < len(whole.segments))
+        stored = StoredSegments(recorder.store, tenant_id=TENANT, stream_id=STREAM)
+        # The index as the first worker had written it when it sent this heartbeat.
+        index = await stored.covering(0.0, halfway.segments[-1].end)
+        assert [each.key for each in index] == [each.key for each in halfway.segments]
+        await stored.release(before=None)
+        for each in index:
+            await recorder.store.put(each.key, b"media")
+        again = ActivityEnvironment()
+        again.info = again.info.__class__(
+            **{**again.info.__dict__, "heartbeat_details": [halfway.model_dump(mode="json")]}
+        )
+        resumed = (await recorder.fetch(survey, environment=again, keep=True)).window
+    assert resumed is not None
+    found = await stored.covering(halfway.segments[-1].end, 60.0)
+    assert [each.key for each in found] == [
+        each.key for each in whole.segments[len(halfway.segments) :]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -435,12 +488,16 @@ async def test_another_tenants_upload_is_refused(recorder: Recorder, video: Path
 
 
 async def test_an_address_on_our_own_network_is_refused_also_behind_a_redirect(
-    tmp_path: Path, media_pool: MediaPool
+    tmp_path: Path, media_pool: MediaPool, retention: MediaRetention
 ) -> None:
     store = LocalSegmentStore(tmp_path)
     async with HlsClient(UrlGuard()) as client:
         activities = RecordingActivities(
-            store=store, client=client, pool=media_pool, ffmpeg=find_ffmpeg()
+            store=store,
+            client=client,
+            pool=media_pool,
+            ffmpeg=find_ffmpeg(),
+            retention=retention,
         )
         survey = await Recorder(activities, store).survey("https://127.0.0.1/vod.m3u8")
     assert survey.problem is not None

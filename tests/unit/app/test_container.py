@@ -75,6 +75,7 @@ CHANGED: Final[Mapping[str, str]] = {
     "clip_store": "s3://elsewhere/clips",
     "clip_cdn_url": "https://cdn.example",
     "clip_cdn_key_id": "K2",
+    "clip_cdn_distribution_id": "E2",
     "s3_encryption": "sse-kms",
     "s3_kms_key_id": "another-key",
     "redis_url": "redis://127.0.0.1:1/7",
@@ -103,6 +104,7 @@ BEHIND_CDN: Final = IN_S3 | {
 REQUIRED: Final[Mapping[str, Mapping[str, str]]] = {
     "clip_cdn_url": BEHIND_CDN,
     "clip_cdn_key_id": BEHIND_CDN,
+    "clip_cdn_distribution_id": BEHIND_CDN,
     "s3_encryption": IN_S3,
     "s3_kms_key_id": IN_S3 | {"s3_encryption": "sse-kms"},
     "s3_tags": IN_S3,

@@ -51,6 +51,7 @@ def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("CLIP_STORE", __file__, "must be a directory or s3://bucket/prefix, and is a file"),
         ("CLIP_CDN_URL", "https://cdn.example", "has an effect only if CLIP_STORE is in S3"),
         ("HIGHLIGHTS_CLIP_CDN_KEY_ID", "K1", "needs CLIP_CDN_URL too"),
+        ("HIGHLIGHTS_CLIP_CDN_DISTRIBUTION_ID", "E1", "needs CLIP_CDN_URL too"),
         ("HIGHLIGHTS_CLIP_CDN_PRIVATE_KEY", "secret", "an unencrypted RSA private key of 2048"),
         ("HIGHLIGHTS_S3_ENCRYPTION", "aes", "'bucket', 'sse-s3' or 'sse-kms'"),
         ("HIGHLIGHTS_S3_KMS_KEY_ID", "k", "only with HIGHLIGHTS_S3_ENCRYPTION=sse-kms"),

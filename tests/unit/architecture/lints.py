@@ -37,6 +37,7 @@ _SQL_HOMES = ("infra/db/repositories/", "infra/db/tables/", "migrations/")
 _SQL_FILES = {
     "benchmarks/list_pages.py": "explains the repositories' statements",
     "benchmarks/list_rows.py": "makes a million rows to find them among",
+    "infra/db/tls.py": "changes URLs, and makes no statement",
     "infra/db/keyset.py": "adds order, position and limit to a repository's query",
     "infra/db/engine.py": "opens the sessions and begins their transactions: a setting, no query",
     "infra/db/inspection.py": "reads the catalog, of no tenant",

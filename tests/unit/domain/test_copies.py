@@ -9,10 +9,18 @@ import pytest
 
 from domain.analysis.screen import MatchState
 from domain.clips.models import ClipSpec
-from domain.highlights.candidate import Evidence, HighlightCandidate, Mark
+from domain.highlights.candidate import (
+    Evidence,
+    HighlightCandidate,
+    LocalizedTitle,
+    Mark,
+    TitleSource,
+)
+from domain.highlights.moderation import Moderation
 from domain.highlights.selection import Decision, DecisionStatus, Reason, Tier
 from domain.media.segments import TimedMetadata
 from domain.model import Model
+from domain.profiles.criteria import Criteria
 from domain.profiles.matching import Alternative, ProfileMatch
 from domain.profiles.model import GameProfile, Hud, ProfileKind
 from domain.score import DIMENSIONS, HighlightScore
@@ -49,6 +57,10 @@ CANDIDATE = HighlightCandidate(
     mark=Mark(label="goal"),
     unmarked=SCORE.with_narrative_value(0.0),
     state=MatchState(score_before=(1, 0), score_after=(2, 0)),
+    titles=(
+        LocalizedTitle(requested="es", language="es", source=TitleSource.TEMPLATE, title="Gol"),
+    ),
+    moderation=Moderation(),
 )
 PROGRESS = StreamProgress(
     status=StreamStatus.LIVE,
@@ -98,6 +110,8 @@ PROFILE = GameProfile(
     tags={"moments": ("goal",)},
     markets={"winner": "who wins"},
     hud=Hud(score=0.5),
+    languages=("es",),
+    criteria=Criteria(text="goals"),
 )
 
 
@@ -111,6 +125,10 @@ PROFILE = GameProfile(
         (METADATA, METADATA.moved_to(METADATA.at)),
         (SCORE, SCORE.with_narrative_value(SCORE.narrative_value)),
         (PROFILE, PROFILE.with_version(PROFILE.version)),
+        (
+            PROFILE,
+            PROFILE.with_wishes(languages=None, criteria=PROFILE.criteria).with_version("1"),
+        ),
     ],
 )
 def test_a_copy_without_changes_equals_the_original(original: Model, copy: Model) -> None:

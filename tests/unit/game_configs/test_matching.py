@@ -16,7 +16,7 @@ from domain.profiles.matching import ProfileMatch
 from infra.profiles.store import load_shipped_catalog
 
 CATALOG = load_shipped_catalog()
-DATA = Path(__file__).parents[1] / "domain" / "data" / "game_names.csv"
+DATA = Path(__file__).parents[1] / "domain" / "data"
 
 
 class Name(NamedTuple):
@@ -27,8 +27,20 @@ class Name(NamedTuple):
     part: str
 
 
-with DATA.open(encoding="utf-8", newline="") as file:
-    NAMES = [Name(**row) for row in csv.DictReader(file)]
+class Title(NamedTuple):
+    """Title of a stream, and the profile that it should find."""
+
+    title: str
+    expected: str
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    with (DATA / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+NAMES = [Name(**row) for row in rows("game_names.csv")]
+TITLES = [Title(**row) for row in rows("stream_titles.csv")]
 
 
 MATCHES = {name: CATALOG.match(name.name) for name in NAMES}
@@ -57,8 +69,48 @@ def test_no_match_is_confident_and_wrong() -> None:
 
 @pytest.mark.parametrize("profile_id", CATALOG.ids())
 def test_every_profile_is_found_by_at_least_three_real_names(profile_id: str) -> None:
-    found = [n for n in NAMES if n.expected == profile_id and not wrong([n])]
-    assert len(found) >= 3
+    names = {*((n.name, n.expected) for n in NAMES), *TITLES}
+    expected = [text for text, expected in names if expected == profile_id]
+    assert sum(CATALOG.match(text).profile_id == profile_id for text in expected) >= 3
+
+
+def test_there_are_hundreds_of_titles() -> None:
+    assert len(TITLES) >= 200
+    assert len({title.title for title in TITLES}) == len(TITLES)
+
+
+def test_at_least_97_percent_of_titles_find_their_profile() -> None:
+    failures = [
+        title for title in TITLES if CATALOG.match(title.title).profile_id != title.expected
+    ]
+    assert len(failures) <= 0.03 * len(TITLES), failures
+
+
+def test_no_title_is_matched_confidently_and_wrong() -> None:
+    matches = [(title, CATALOG.match(title.title)) for title in TITLES]
+    assert [(t, m) for t, m in matches if m.profile_id != t.expected and not m.fallback] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "profile_id"),
+    [
+        ("US Open: Djokovic vs Alcaraz", "tennis"),
+        ("US Open golf final round", "golf"),
+        ("US Open", "default"),
+        ("rugby", "default"),
+        ("NRL rugby", "rugby_league"),
+        ("Six Nations rugby", "rugby_union"),
+        ("apex ranked to pred", "apex_legends"),
+        ("VAL ranked radiant grind", "valorant"),
+        ("cod ranked", "call_of_duty"),
+        ("cod fishing in Norway", "default"),
+        ("FIFA World Cup", "soccer"),
+        ("FIFA 23", "ea_fc"),
+        ("AFL football", "australian_rules"),
+    ],
+)
+def test_names_that_several_games_share_are_told_apart(text: str, profile_id: str) -> None:
+    assert CATALOG.match(text).profile_id == profile_id
 
 
 @pytest.mark.parametrize("profile_id", CATALOG.ids())
@@ -80,7 +132,8 @@ def test_most_names_are_not_simply_aliases() -> None:
         ("NFL Week 5: Chiefs vs Bills", "american_football", "it contains"),
         ("ставки на футбол", "soccer_betting", "asks for its betting variant"),
         ("Valorant betting", "valorant", "it has no betting variant"),
-        ("Premier League Darts", "default", "it names “darts”, which has no profile"),
+        ("Premier League Padel", "default", "it names “padel”, which has no profile"),
+        ("rugby", "default", "it could mean rugby_league (“rugby”) or rugby_union"),
         ("football", "default", "it could mean american_football (“football”) or soccer"),
         ("asdfgh", "default", "nothing in it resembles a known name"),
         ("🔥🔥🔥", "default", "nothing in it names a game"),

@@ -21,6 +21,11 @@ def test_the_games_and_sports_of_the_product_are_there() -> None:
         *("default", "valorant", "counter_strike", "league_of_legends", "dota2", "overwatch"),
         *("apex_legends", "fortnite", "rocket_league", "soccer", "basketball"),
         *("american_football", "tennis", "cricket", "hockey", "baseball", "mma_boxing"),
+        *("horse_racing", "greyhound_racing", "rugby_union", "rugby_league", "golf"),
+        *("motor_racing", "darts", "snooker", "table_tennis", "volleyball", "handball"),
+        *("badminton", "cycling", "australian_rules", "poker", "chess"),
+        *("rainbow_six", "pubg", "call_of_duty", "ea_fc", "starcraft2", "mobile_legends"),
+        *("honor_of_kings", "fighting_games"),
     }
 
 
@@ -85,7 +90,7 @@ def test_betting_puts_consequence_before_beauty(profile: GameProfile) -> None:
         assert profile.weights[dimension] < parent.weights[dimension]
 
 
-@pytest.mark.parametrize("profile", BETTING, ids=lambda p: p.id)
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: p.id)
 def test_every_betting_market_is_moved_by_something(profile: GameProfile) -> None:
     moved = {market for moment in profile.moments.values() for market in moment.markets}
     assert moved == set(profile.markets)

@@ -491,7 +491,7 @@ ATTACKS: dict[str, Attack] = {
         s, tenant_id=it.tenant, stream_id=it.stream
     ),
     "streams.keep_media": lambda s, it: streams.keep_media(
-        s, tenant_id=it.tenant, stream_id=it.stream, seconds=-1e6
+        s, tenant_id=it.tenant, stream_id=it.stream, seconds=-1e6, recording_seconds=-1e6
     ),
     "streams.with_expired_media": lambda s, it: streams.with_expired_media(
         s, tenant_id=it.tenant, limit=9

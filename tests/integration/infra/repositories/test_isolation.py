@@ -9,9 +9,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.dev.postgres import DatabaseUrls
 from domain.highlights.feedback import FeedbackVerdict
 from domain.hms.effects import BeamRef, EndSession
 from domain.profiles.documents import ProfileOverride
@@ -38,6 +39,7 @@ from infra.db.repositories.deliveries import Attempt
 from infra.db.repositories.inbound_events import NewEvent
 from infra.db.repositories.profiles import ProfileOverrides, Tastes
 from infra.db.tables import Base, EventRow
+from tests.conftest import run_apart
 from tests.factories.clips import gap
 from tests.factories.rows import (
     PROFILE,
@@ -49,6 +51,7 @@ from tests.factories.rows import (
     new_export_batch,
     new_highlight,
     new_stream,
+    new_tenant,
 )
 from tests.integration.infra.repositories.attacks import (
     ATTACKS,
@@ -59,10 +62,21 @@ from tests.integration.infra.repositories.attacks import (
 from tests.integration.infra.repositories.targets import WHEN, Target
 
 
-@pytest.fixture
-async def victim(database: Database, other_tenant: UUID) -> Target:
-    """A tenant that has something of everything."""
-    tenant = other_tenant
+@pytest.fixture(scope="module")
+def victim(postgres: DatabaseUrls) -> Target:
+    """A tenant that has something of everything; each test proves that it left it unchanged."""
+    return run_apart(_new_victim(postgres))
+
+
+async def _new_victim(urls: DatabaseUrls) -> Target:
+    database = Database(urls.application, pool_size=1)
+    try:
+        return await _filled(database, await new_tenant(database))
+    finally:
+        await database.close()
+
+
+async def _filled(database: Database, tenant: UUID) -> Target:
     stream = await new_stream(database, tenant)
     highlight = await new_highlight(database, tenant, stream)
     clip = await new_clip(database, tenant, stream, highlight)
@@ -220,7 +234,9 @@ async def everything(database: Database, tenant: UUID) -> dict[str, list[Any]]:
     """All rows of a tenant, as it sees them itself."""
     async with database.session(tenant) as session:
         return {
-            table.name: sorted(map(repr, await session.execute(select(table))))
+            table.name: sorted(
+                map(repr, await session.execute(text(f"SELECT * FROM {table.name}")))  # noqa: S608
+            )
             for table in Base.metadata.sorted_tables
         }
 

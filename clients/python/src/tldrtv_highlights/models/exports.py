@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import AwareDatetime
 
 from tldrtv_highlights.models.base import Model
+from tldrtv_highlights.models.highlights import LocalizedTitle
 
 _FINISHED: Final = frozenset({"ready", "failed", "cancelled"})
 
@@ -116,6 +117,7 @@ class ExportBatchFile(Model):
     highlight_id: str | None
     stream_id: str
     title: str
+    titles: tuple[LocalizedTitle, ...] = ()
     start: float
     end: float
     size: int | None

@@ -36,6 +36,33 @@ class MatchState(Model):
     period: str | None = None
 
 
+class LocalizedTitle(Model):
+    """Title and tags in a language; English where there are none in the one `requested`."""
+
+    requested: str
+    language: str
+    source: str
+    title: str
+    description: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class ModerationFinding(Model):
+    """`clear`, `flagged` with categories, `unknown` if not checked, or `absent`."""
+
+    status: str = "unknown"
+    categories: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+class Moderation(Model):
+    """What you may not want to publish."""
+
+    titles: ModerationFinding = ModerationFinding()
+    captions: ModerationFinding = ModerationFinding()
+    pictures: ModerationFinding = ModerationFinding()
+
+
 class Highlight(Model):
     """A moment of a stream; `start`, `peak` and `end` in seconds of media time.
 
@@ -55,6 +82,8 @@ class Highlight(Model):
     title: str
     description: str
     tags: tuple[str, ...]
+    titles: tuple[LocalizedTitle, ...] = ()
+    moderation: Moderation | None = None
     reasons: tuple[Reason, ...]
     evidence: tuple[Evidence, ...]
     state: MatchState | None = None

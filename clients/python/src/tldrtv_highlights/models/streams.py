@@ -37,6 +37,21 @@ class LegalHold(Model):
     since: AwareDatetime
 
 
+class UnderstoodCriteria(Model):
+    """Kinds and tags of the game profile to include, all if empty, and to exclude."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+class Criteria(Model):
+    """What you asked for in a sentence, and what was understood of it."""
+
+    text: str
+    understood: UnderstoodCriteria = UnderstoodCriteria()
+    not_understood: tuple[str, ...] = ()
+
+
 class Stream(Model):
     """A stream; positions in seconds of its media time."""
 
@@ -45,6 +60,8 @@ class Stream(Model):
     game: str
     title: str
     language: str | None = None
+    languages: tuple[str, ...] = ()
+    criteria: Criteria | None = None
     external_id: str | None
     is_recording: bool = False
     duration: float | None = None
@@ -108,5 +125,6 @@ class Deletion(Model):
     media: int
     verified_at: AwareDatetime | None
     cdn_expires_at: AwareDatetime | None
+    cdn_invalidation_id: str | None = None
     created_at: AwareDatetime
     finished_at: AwareDatetime | None

@@ -113,6 +113,19 @@ class ExportBatches(Resource[Transport]):
         """Make the exports that are left of a canceled batch."""
         return Sent(path={"batch_id": batch_id})
 
+    @operation(
+        Endpoint(
+            operation_id="deleteExportBatch",
+            method="DELETE",
+            path="/v1/export-batches/{batch_id}",
+            answer=type(None),
+            repeatable=False,
+        )
+    )
+    def delete(self, batch_id: Identity) -> Sent:
+        """Delete a batch with its exports and their files."""
+        return Sent(path={"batch_id": batch_id})
+
     @downloads("downloadExportBatch")
     def download(self, batch: ExportBatch, path: str | PathLike[str]) -> File:
         """Download all files that are ready as a ZIP file to `path`, whole or not at all.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tldrtv_highlights._endpoint import Endpoint, Sent, given, keyed
@@ -28,6 +29,8 @@ class Recordings(Resource[Transport]):
         game: str | None = None,
         title: str | None = None,
         language: str | None = None,
+        languages: Sequence[str] | None = None,
+        criteria: str | None = None,
         external_id: str | None = None,
         max_height: int | None = None,
         idempotency_key: str | None = None,
@@ -39,6 +42,8 @@ class Recordings(Resource[Transport]):
             game: game, sport or league as people call it; selects the profile.
             title: for people; looked at where no game is given.
             language: such as `en`, so that the search finds words in all forms.
+            languages: up to 8 (BCP 47), in which highlights get titles and tags.
+            criteria: which moments to show, in a sentence: "goals and cards, no replays".
             external_id: your own id of the recording.
             max_height: of a master playlist, read the best variant of at most this height.
             idempotency_key: by default a new one, so that a lost answer starts nothing twice.
@@ -49,6 +54,8 @@ class Recordings(Resource[Transport]):
                 game=game,
                 title=title,
                 language=language,
+                languages=languages,
+                criteria=criteria,
                 external_id=external_id,
                 max_height=max_height,
             ),
@@ -71,6 +78,8 @@ class Recordings(Resource[Transport]):
         game: str | None = None,
         title: str | None = None,
         language: str | None = None,
+        languages: Sequence[str] | None = None,
+        criteria: str | None = None,
         external_id: str | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
@@ -81,6 +90,8 @@ class Recordings(Resource[Transport]):
             game: game, sport or league as people call it; selects the profile.
             title: for people; looked at where no game is given.
             language: such as `en`, so that the search finds words in all forms.
+            languages: up to 8 (BCP 47), in which highlights get titles and tags.
+            criteria: which moments to show, in a sentence: "goals and cards, no replays".
             external_id: your own id of the recording.
             idempotency_key: by default a new one, so that a lost answer starts nothing twice.
         """
@@ -89,6 +100,8 @@ class Recordings(Resource[Transport]):
                 "game": game,
                 "title": title,
                 "language": language,
+                "languages": languages,
+                "criteria": criteria,
                 "external_id": external_id,
             },
             headers=keyed(idempotency_key),

@@ -28,6 +28,8 @@ class Streams(Resource[Transport]):
         game: str | None = None,
         title: str | None = None,
         language: str | None = None,
+        languages: Sequence[str] | None = None,
+        criteria: str | None = None,
         external_id: str | None = None,
         max_height: int | None = None,
         window_duration: float | None = None,
@@ -43,6 +45,8 @@ class Streams(Resource[Transport]):
             game: game, sport or league as people call it; decides the profile.
             title: for people; looked at where no game is given.
             language: such as `en`, so that the search finds words in all forms.
+            languages: up to 8 (BCP 47), in which highlights get titles and tags.
+            criteria: which moments to show, in a sentence: "goals and cards, no replays".
             external_id: your own id of the stream.
             max_height: follow the best variant of at most this height, in pixels.
             window_duration: seconds of media analysed at a time.
@@ -64,6 +68,8 @@ class Streams(Resource[Transport]):
                 game=game,
                 title=title,
                 language=language,
+                languages=languages,
+                criteria=criteria,
                 external_id=external_id,
                 options=options or None,
             ),
@@ -143,9 +149,15 @@ class Streams(Resource[Transport]):
             answer=ChapterList,
         )
     )
-    def chapters(self, stream_id: Identity, *, min_score: float | None = None) -> Sent:
-        """Read a stream's highlights, and what lies between them, as chapters."""
-        return Sent(path={"stream_id": stream_id}, query={"min_score": min_score})
+    def chapters(
+        self, stream_id: Identity, *, min_score: float | None = None, language: str | None = None
+    ) -> Sent:
+        """Read a stream's highlights, and what lies between them, as chapters.
+
+        Titles and tags are in `language`, if it is one of the stream's `languages`.
+        """
+        query = {"min_score": min_score, "language": language}
+        return Sent(path={"stream_id": stream_id}, query=query)
 
     @operation(
         Endpoint(
@@ -164,6 +176,7 @@ class Streams(Resource[Transport]):
         layout: str | None = None,
         media: str | None = None,
         min_score: float | None = None,
+        language: str | None = None,
     ) -> Sent:
         """Return a stream's highlights as a file for editing programs.
 
@@ -174,11 +187,12 @@ class Streams(Resource[Transport]):
             layout: `stream` leaves the gaps between highlights, `cut` does not.
             media: file name or URL of your recording.
             min_score: leaves out highlights with a lower score.
+            language: of titles and tags, one of the stream's `languages`.
         """
         query = {"format": format, "rate": rate, "layout": layout, "media": media}
         return Sent(
             path={"stream_id": stream_id},
-            query={**query, "min_score": min_score},
+            query={**query, "min_score": min_score, "language": language},
             headers={"Accept": "*/*"},
         )
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.analysis.gemini.parsing import (
+    Assessment,
     DetectedMoment,
     DetectedMoments,
     Refinement,
@@ -20,6 +21,8 @@ from domain.analysis.gemini.parsing import (
     parse_refinement,
 )
 from domain.analysis.gemini.query import GeminiAnswer
+from domain.highlights.candidate import TitleSource
+from domain.highlights.moderation import ModerationCategory, ModerationStatus
 from tests.factories.gemini import FILE, PROFILE, assessment, moment, said
 
 DETECTED = DetectedMoment(start=110.0, peak=114.5, end=120.0, kind="goal", certainty=0.9)
@@ -258,3 +261,52 @@ def test_no_value_in_a_moment_breaks_the_others(name: str, value: object) -> Non
     later = moment(start="0:21", peak="0:23", end="0:25")
     found = detect(moment() | {name: value}, later).moments
     assert FILE.start + 23.0 in {each.peak for each in found}
+
+
+MULTILINGUAL = PROFILE.with_wishes(languages=("es", "ar", "ja"), criteria=None)
+
+
+def titled(titles: object) -> Assessment:
+    return parse_assessment(said(assessment() | {"titles": titles}), MULTILINGUAL)
+
+
+def test_titles_in_all_languages_come_from_one_answer() -> None:
+    spanish = {"title": "¡Golazo!", "description": "Volea a la escuadra.", "tags": ["gol", "gol"]}
+    arabic = {"title": "هدف\u202e رائع", "description": "", "tags": []}
+    found = titled({"es": spanish, "ar": arabic, "fr": spanish})
+    assert [(each.language, each.title, each.tags) for each in found.titles] == [
+        ("es", "¡Golazo!", ("gol",)),
+        ("ar", "هدف رائع", ()),
+    ]
+    assert {each.source for each in found.titles} == {TitleSource.GEMINI}
+    assert found.counted == {"title_missing": 1}
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["none", [], {"es": "Gol"}, {"es": {"title": 7}}, {"es": {"title": "x" * 9000, "tags": [{}]}}],
+)
+def test_hostile_titles_are_bounded_or_left_out(hostile: object) -> None:
+    for each in titled(hostile).titles:
+        assert len(each.title) <= 80
+        assert each.tags == ()
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "categories"),
+    [
+        ({"speech": [], "picture": []}, ModerationStatus.CLEAR, ()),
+        ({"speech": ["hate", "dull"]}, ModerationStatus.FLAGGED, (ModerationCategory.HATE,)),
+        ({"speech": "hate"}, ModerationStatus.UNKNOWN, ()),
+    ],
+)
+def test_flags_are_those_that_were_offered(
+    flags: object, status: ModerationStatus, categories: tuple[ModerationCategory, ...]
+) -> None:
+    found = parse_assessment(said(assessment() | {"flags": flags}), PROFILE).moderation
+    assert found is not None
+    assert (found.captions.status, found.captions.categories) == (status, categories)
+
+
+def test_an_answer_of_an_older_release_flags_nothing() -> None:
+    assert parse_assessment(said(assessment()), PROFILE).moderation is None

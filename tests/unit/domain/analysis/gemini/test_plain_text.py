@@ -17,6 +17,7 @@ from domain.analysis.gemini.parsing import plain_text
         ("<b>bold</b> claim", "bold claim"),
         ("see https://evil.example/?q=1 now", "see now"),
         ("zero\u200bwidth and \u202eturned", "zero width and turned"),
+        ("می\u200cرود \u200fگل", "می\u200cرود \u200fگل"),
         ("Målvakt räddar 👏", "Målvakt räddar 👏"),
         (None, ""),
         (["a"], ""),

@@ -21,7 +21,9 @@ from domain.analysis.gemini.prompts import (
     score_schema,
 )
 from domain.analysis.gemini.query import Excerpt, GeminiQuery, QueryStep
+from domain.highlights.moderation import ModerationCategory
 from domain.media.segments import SegmentRef
+from domain.profiles.criteria import Criteria
 from domain.profiles.model import MediaResolution
 from domain.score import DIMENSIONS
 from tests.factories.gemini import PROFILE
@@ -60,6 +62,29 @@ def test_a_tenants_mark_is_data_too() -> None:
     assert data["marked_by_the_broadcaster"] == [INJECTION]
 
 
+def test_a_streams_criteria_are_data_that_describes_moments() -> None:
+    wishes = PROFILE.with_wishes(languages=None, criteria=Criteria(text=INJECTION))
+    prompt = detect_prompt(wishes, seconds=30.0)
+    assert data_of(prompt)["criteria"] == INJECTION
+    assert "`criteria` in the data describes the moments" in prompt
+    assert "criteria" not in detect_prompt(PROFILE, seconds=30.0)
+
+
+def test_one_answer_holds_the_titles_in_all_languages() -> None:
+    wishes = PROFILE.with_wishes(languages=("es", "pt-BR"), criteria=None)
+    titles = score_schema(wishes)["properties"]["titles"]
+    assert titles["required"] == ["es", "pt-BR"]
+    assert titles["properties"]["pt-BR"]["required"] == ["title", "description", "tags"]
+    assert "`titles` holds" in score_prompt(wishes, start=1.0, end=9.0, language="English")
+    assert "titles" not in score_schema(PROFILE)["properties"]
+
+
+def test_flags_are_limited_to_the_known_categories() -> None:
+    flags = score_schema(PROFILE)["properties"]["flags"]["properties"]
+    assert set(flags) == {"speech", "picture"}
+    assert flags["picture"]["items"]["enum"] == [each.value for each in ModerationCategory]
+
+
 def test_answers_can_name_only_kinds_and_tags_of_the_profile() -> None:
     kinds = detect_schema(PROFILE)["properties"]["moments"]["items"]["properties"]["kind"]
     assert kinds["enum"] == ["goal", "other"]
@@ -94,15 +119,15 @@ def test_a_changed_template_has_a_new_version() -> None:
         for step, prompt in prompts.items()
     }
     assert digests == {
-        "detect-1": "e3acb2ce1263",
+        "detect-2": "e3acb2ce1263",
         "refine-1": "5deca2efb218",
-        "score-1": "ec6fd6bc8e07",
+        "score-2": "11dca63bd49a",
     }
 
 
 def test_every_step_has_a_version() -> None:
     assert set(VERSIONS) == set(QueryStep)
-    assert PROMPTS == "detect-1+refine-1+score-1"
+    assert PROMPTS == "detect-2+refine-1+score-2"
 
 
 def ask(**changes: object) -> GeminiQuery:

@@ -54,12 +54,12 @@ def test_a_moment_is_scored_at_the_resolution_its_game_needs() -> None:
 
 def test_each_look_says_its_step_version_and_model() -> None:
     assert [(ask.step, ask.version) for ask in looks()] == [
-        (QueryStep.DETECT, "detect-1"),
+        (QueryStep.DETECT, "detect-2"),
         (QueryStep.REFINE, "refine-1"),
-        (QueryStep.SCORE, "score-1"),
+        (QueryStep.SCORE, "score-2"),
     ]
     assert {(ask.model, ask.temperature) for ask in looks()} == {("gemini-3.5-flash-lite", 0.3)}
-    assert QUESTIONS.analyzer() == "gemini-3.5-flash-lite/detect-1+refine-1+score-1"
+    assert QUESTIONS.analyzer() == "gemini-3.5-flash-lite/detect-2+refine-1+score-2"
 
 
 def test_an_analyzer_is_named_after_the_model_that_answered() -> None:

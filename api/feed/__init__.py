@@ -1,0 +1,1 @@
+"""Events of feeds, feed clocks, and the highlights of subjects."""

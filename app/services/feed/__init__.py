@@ -1,0 +1,1 @@
+"""Events of feeds: store them, link them to highlights, and mark moments by them."""

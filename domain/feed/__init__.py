@@ -1,0 +1,1 @@
+"""Events that a tenant feeds to a stream: scores, odds, bets. Pure."""

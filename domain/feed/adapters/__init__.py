@@ -1,0 +1,1 @@
+"""Adapters of public feeds: messages in, feed events out. Pure; each remembers its match."""

@@ -1,0 +1,1 @@
+"""Events of feeds, their links to highlights, and feed clocks."""

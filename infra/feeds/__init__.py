@@ -1,0 +1,1 @@
+"""Feeds: decoding of their messages, and the queue that they come from."""
