@@ -161,16 +161,17 @@ def _weak(logit: float) -> float:
 def _parts(cues: Cues) -> dict[str, float]:
     heard, seen = cues.crowd is not None, cues.motion is not None
     crowd, voice = _crowd_support(cues), support(cues.voice, none_at=1.0, full_at=3.5)
+    brevity = _brevity(cues) if heard else 0.0
     parts = {
         "crowd": _CROWD * crowd,
-        "voice": _VOICE * voice,
+        "voice": _VOICE * voice * (1.0 - brevity),
         "motion": _MOTION * support(cues.motion, none_at=0.8, full_at=2.4),
         "cuts": _CUTS * support(cues.cuts, none_at=0.0, full_at=3.0),
         "mark": _marked(cues),
         "screen": screen_weight(cues.screen),
         "steady": _STEADY * _steadiness(cues) * heard,
         "gradual": _GRADUAL * crowd * (1.0 - support(cues.attack, none_at=0.35, full_at=0.7)),
-        "brief": _BRIEF * max(crowd, voice) * _brevity(cues) * heard,
+        "brief": _BRIEF * crowd * brevity,
         "unanswered": _UNANSWERED * crowd * _calm(cues) * seen,
         "young": _YOUNG * (1.0 - cues.known),
         "cut_dense": _CUT_DENSE * support(cues.cuts_before, none_at=4.0, full_at=12.0),

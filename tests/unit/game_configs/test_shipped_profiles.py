@@ -7,7 +7,7 @@ import math
 import pytest
 import yaml
 
-from domain.profiles.model import GameProfile, ProfileKind, Thresholds
+from domain.profiles.model import FillMethod, GameProfile, ProfileKind, Thresholds
 from domain.score import DIMENSIONS
 from infra.profiles.store import load_shipped_catalog, shipped_directory
 
@@ -42,8 +42,19 @@ def test_default_tiers_are_as_the_product_says() -> None:
 
 def test_the_schemas_defaults_are_those_of_the_default_profile() -> None:
     shipped, bare = CATALOG.get("default"), GameProfile(id="default", version="", name="General")
-    for part in ("weights", "thresholds", "selection", "clip", "similarity", "analyzer"):
+    for part in ("weights", "thresholds", "clip", "similarity", "analyzer"):
         assert getattr(shipped, part) == getattr(bare, part), part
+
+
+def test_default_differs_from_the_schema_only_by_showing_weak_moments() -> None:
+    weak = {"min_spacing": 15.0, "fill": FillMethod.BEST_OF, "fill_to": 7}
+    bare = GameProfile(id="default", version="", name="General").selection
+    assert CATALOG.get("default").selection == bare.model_copy(update=weak)
+
+
+def test_only_default_shows_weak_moments_without_being_asked() -> None:
+    fills = {each.id for each in PROFILES if each.selection.fill is FillMethod.BEST_OF}
+    assert fills == {"default"}
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda p: p.id)
