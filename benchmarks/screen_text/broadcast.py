@@ -243,8 +243,10 @@ class BroadcastFilm:
             pen.text(
                 (x + 10, height // 3 + 4), f"BET {10 + number} 365", font=font, fill=(255, 255, 255)
             )
-        for x in (0.2, 0.5, 0.8):
-            pen.line((x * width, height * 0.45, x * width + 60, height), fill="white", width=4)
+        for share in (0.2, 0.5, 0.8):
+            pen.line(
+                (share * width, height * 0.45, share * width + 60, height), fill="white", width=4
+            )
         return image
 
     def _scene(self, at: float) -> Image.Image:
@@ -254,7 +256,7 @@ class BroadcastFilm:
         pen = ImageDraw.Draw(image)
         unit = self.height / 20
         for player in range(10):
-            x = self.width * (0.5 + 0.5 * np.sin(at / (3 + player) + player))
+            x = self.width * float(0.5 + 0.5 * np.sin(at / (3 + player) + player))
             y = self.height * (0.65 + 0.22 * np.sin(at / 5 + 2 * player))
             color = ((200, 30, 30), (240, 240, 240))[player % 2]
             pen.rectangle((x, y, x + unit / 2, y + 1.4 * unit), fill=color)

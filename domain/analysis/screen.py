@@ -590,6 +590,8 @@ class _Tracker:
         if reading.holds is None and not _is_counter(track):
             return
         before, after = self._joined(reading, track.score), self._joined(reading, track.other)
+        if reading.holds is None and after == self._score:
+            return  # two learned regions that overlap hold it
         recent = sum(each > at - _RATE_SPAN for each in track.changes)
         rarity = min(1.0, _RARE / (recent + 1))
         self._report(

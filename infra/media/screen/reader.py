@@ -91,9 +91,9 @@ _DETECTION_LOST: Final = 6.0
 _SEARCHES: Final = 20
 _ABUNDANT: Final = 300.0
 _CALM: Final = 0.5
-_FILLED: Final = 0.7
 _UNCALM: Final = 10.0
 _LONG: Final = 12
+_SLOWLY: Final = 4
 
 
 class _Region(NamedTuple):
@@ -216,7 +216,8 @@ class ScreenReader:
         if known and self._budget >= _ABUNDANT:
             return _DETECTION_SEARCH
         longest = _DETECTION_LONGEST if known or self._detections > _SEARCHES else _DETECTION_SEARCH
-        return min(longest, _DETECTION_FIRST * 2 ** min(self._detections, _SEARCHES) / 2)
+        wait = _DETECTION_FIRST * 2.0 ** min(self._detections, _SEARCHES) / 2
+        return float(min(longest, wait))
 
     def _all_regions(self) -> list[_Region]:
         if self._hud.regions:
@@ -378,12 +379,16 @@ class _Look:
         before, holds = self._before, self.region.holds
         if holds is None and not self._calm:  # learned, and is moving text or hidden
             known = before.text or before.found > 1
-            return bool(known) and self.age >= min(_RETRY, _UNCALM * 2**before.restless)
+            return bool(known and self.age >= min(_RETRY, _UNCALM * 2.0**before.restless))
         height, width = self.crop.luma.shape
-        if holds is None and width > _LONG * height and self.age < before.restless * width / height:
+        if (
+            holds is None
+            and width > _LONG * height
+            and self.age < _SLOWLY * before.restless * width / height
+        ):
             return False  # a ticker costs much, and its text is always new
         if holds is None and before.blank > 1:  # learned, and shows no text
-            return self.age >= min(_RETRY, _HIDDEN * 2**before.blank)
+            return bool(self.age >= min(_RETRY, _HIDDEN * 2.0**before.blank))
         if holds is None and before.text and self._kind is not HudKind.SCORE:
             return self.age >= _NAME  # learned, and holds no number
         if self.holds_clock:
@@ -513,8 +518,8 @@ def _unpack(text: str) -> Grey:
 
 
 def _same(one: HudBox, other: HudBox) -> bool:
-    """Return True if boxes lie at one place, or one within the other."""
-    return one.overlap(other) >= _SAME_BOX * min(one.area, other.area)
+    """Return True if boxes are alike; what an advert shows in place of a score is another one."""
+    return one.overlap(other) >= _SAME_BOX * max(one.area, other.area)
 
 
 def _is_steady(region: RegionMemory) -> bool:
@@ -531,14 +536,8 @@ def _order(region: RegionMemory) -> tuple[float, float]:
 
 def _found(region: RegionMemory, box: HudBox) -> RegionMemory:
     """Return a learned region after a detection that found it at a box."""
-    hidden = region.blank > 0 and region.box is not None and not _is_inside(box, region.box)
-    kept = RegionMemory(box=box, partner=region.partner) if hidden else _widened(region, box)
-    return RegionMemory(**{**dict(kept), "found": region.found + 1, "blank": 0})
-
-
-def _is_inside(one: HudBox, other: HudBox) -> bool:
-    """Return True if a box fills another one, except for its margin."""
-    return one.overlap(other) >= _FILLED * max(one.area, other.area)
+    widened = _widened(region, box)
+    return RegionMemory(**{**dict(widened), "found": region.found + 1, "blank": 0})
 
 
 def _widened(region: RegionMemory, box: HudBox | None) -> RegionMemory:
