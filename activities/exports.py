@@ -8,8 +8,10 @@ import os
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
+from uuid import UUID
 
 import structlog
 from temporalio import activity
@@ -28,7 +30,7 @@ from domain.exports.models import (
     RenderExportInput,
     RenditionFormat,
 )
-from domain.exports.reels import chapters_of_reel
+from domain.exports.reels import chapters_of_reel, starts_of
 from domain.media.segments import Line, SegmentRef
 from infra.db.engine import Database
 from infra.db.repositories import exports
@@ -108,8 +110,8 @@ class ExportActivities(Exports):
 
         with scratch_directory(self._scratch) as scratch:
             async with heartbeating(lambda: done, interval=_HEARTBEAT_INTERVAL):
-                source = await self._source(spec, scratch)
                 try:
+                    source = await self._source(spec, scratch)
                     files = await self._renderer.render(
                         source.cut,
                         spec,
@@ -124,7 +126,7 @@ class ExportActivities(Exports):
                     raise _refusal(message, "media_damaged") from error
                 except BadWatermarkError as error:
                     raise _refusal(str(error), "bad_watermark") from error
-                if chapters := chapters_of_reel(spec.source.parts):
+                if chapters := chapters_of_reel(spec.source.parts, spec.source.transition):
                     files = {
                         number: await self._renderer.with_chapters(file, chapters)
                         if spec.renditions[number - 1].format is RenditionFormat.MP4
@@ -176,17 +178,39 @@ class ExportActivities(Exports):
         """Return the stream's captions in seconds after the first file, if they are needed."""
         if not any(spec.renditions[number - 1].needs_captions for number in numbers):
             return ()
-        start = source.at + source.cut.offset
-        stored = StoredSegments(
-            self._segments, tenant_id=spec.tenant_id, stream_id=spec.source.stream_id
-        )
-        lines = await stored.captions(start, start + source.cut.duration)
-        return [line.earlier(source.at) for line in lines]
+        parts = spec.source.parts
+        if not parts:
+            start = source.at + source.cut.offset
+            lines = await self._captions_of(
+                spec, spec.source.stream_id, start, start + source.cut.duration
+            )
+            return [line.earlier(source.at) for line in lines]
+        # Of each clip what is said until the next one appears.
+        return [
+            Line(at=max(line.at, first), until=min(line.until, last), text=line.text).earlier(
+                first - shown
+            )
+            for part, (shown, end) in zip(
+                parts, pairwise(starts_of(parts, spec.source.transition)), strict=True
+            )
+            for first, last in [(part.start, part.start + end - shown)]
+            for line in await self._captions_of(
+                spec, part.stream_id or spec.source.stream_id, first, last
+            )
+        ]
+
+    async def _captions_of(
+        self, spec: ExportSpec, stream_id: UUID, start: float, end: float
+    ) -> list[Line]:
+        stored = StoredSegments(self._segments, tenant_id=spec.tenant_id, stream_id=stream_id)
+        return await stored.captions(start, end)
 
     async def _reel(self, spec: ExportSpec, scratch: Path) -> _Source:
         """Place the files of a reel's clips one after the other."""
-        files, at = [], 0.0
-        for part in spec.source.parts:
+        source = spec.source
+        starts = starts_of(source.parts, source.transition)
+        files = []
+        for part, start in zip(source.parts, starts, strict=False):
             try:
                 path = await self._clips.fetch(part.clip_key, scratch)
             except FileNotFoundError as error:
@@ -195,10 +219,12 @@ class ExportActivities(Exports):
                 )
                 raise _refusal(message, "clip_missing") from error
             files.append(
-                SourceFile(path=path, first_timestamp=0.0, start=at, duration=part.duration)
+                SourceFile(path=path, first_timestamp=0.0, start=start, duration=part.duration)
             )
-            at += part.duration
-        cut = Cut(sources=tuple(files), offset=0.0, duration=at, thumbnail_at=at / 2)
+        joined = await self._renderer.with_transitions(files, source.transition, directory=scratch)
+        cut = Cut(
+            sources=tuple(joined), offset=0.0, duration=starts[-1], thumbnail_at=starts[-1] / 2
+        )
         return _Source(cut, 0.0)
 
     async def _segments_of(self, spec: ExportSpec) -> _Source:

@@ -20,6 +20,7 @@ from api.connections import hms_webhooks
 from api.connections import routes as connections
 from api.errors.handlers import add_exception_handlers
 from api.exports import batches as export_batches
+from api.exports import branding
 from api.exports import routes as exports
 from api.feed import routes as feed
 from api.highlights import feedback, search
@@ -82,8 +83,8 @@ _RESOURCES: Final = (
     hms_webhooks,
     *(streams, stream_events, stream_chapters, deletions, recordings),
     *(clip_playback, clips_on_demand),
-    *(search, highlights, feedback, clips, exports, export_batches, profiles, taste),
-    feed,
+    *(search, highlights, feedback, clips, exports, export_batches, branding),
+    *(profiles, taste, feed),
     *(connections, deliveries, webhooks),
     *(usage, keys, audit, health),
 )

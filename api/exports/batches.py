@@ -23,7 +23,7 @@ from api.errors.problems import (
     SourceNotReadyProblem,
 )
 from api.errors.reference import IDEMPOTENT, WITH_BODY, WITH_KEY, documented
-from api.exports.schemas import RenditionRequest, WatermarkRequest
+from api.exports.schemas import BrandedRequest, RenditionRequest
 from api.files import (
     FILE_PROBLEMS,
     Expires,
@@ -105,7 +105,7 @@ class BatchFilter(RequestModel):
         )
 
 
-class BatchRequest(RequestModel):
+class BatchRequest(BrandedRequest):
     """A batch to make: one export per highlight, all with the same renditions."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
@@ -113,7 +113,6 @@ class BatchRequest(RequestModel):
     filter: BatchFilter | None = None
     highlight_ids: Annotated[list[UUID], Field(min_length=1, max_length=_MOST)] | None = None
     renditions: Annotated[list[RenditionRequest], Field(min_length=1, max_length=MOST_RENDITIONS)]
-    watermark: WatermarkRequest | None = None
 
     @model_validator(mode="after")
     def _check_one(self) -> Self:
@@ -225,6 +224,9 @@ async def create_export_batch(
             renditions=tuple(body.renditions),
             request=body.model_dump(mode="json", exclude={"watermark"}, by_alias=True),
             watermark=body.watermark,
+            lower_third=body.lower_third,
+            caption_style=body.caption_style,
+            branding=body.branding,
             highlight_ids=tuple(body.highlight_ids or ()),
             criteria=None if wanted is None else wanted.criteria,
             limit=None if wanted is None else wanted.limit,

@@ -98,6 +98,8 @@ async def create_export(
             renditions=tuple(body.renditions),
             watermark=body.watermark,
             lower_third=body.lower_third,
+            caption_style=body.caption_style,
+            branding=body.branding,
             highlight_id=source.highlight_id,
             clip_id=source.clip_id,
             stream_id=source.stream_id,

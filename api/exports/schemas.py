@@ -18,6 +18,8 @@ from domain.exports.models import (
     MOVIES,
     SHORTEST,
     Aspect,
+    BrandingChoice,
+    CaptionStyle,
     ExportSpec,
     ExportStatus,
     Fit,
@@ -29,11 +31,14 @@ from domain.exports.models import (
 )
 from domain.exports.presets import PresetName
 from domain.exports.reels import (
+    CUT,
     LONGEST_REEL,
     MOST_CLIPS,
+    MOST_STREAMS,
     SHORTEST_REEL,
     ReelChapter,
     ReelOrder,
+    Transition,
     chapters_of_reel,
 )
 from domain.highlights.selection import DecisionStatus
@@ -58,16 +63,35 @@ _REQUEST: dict[str, Any] = {
 Position = Annotated[FiniteFloat, Field(ge=0.0, le=1e9)]
 
 
+class TransitionRequest(RequestModel, Transition):
+    """How each clip becomes the next: `cut`, `fade` through black, or `dissolve` into it.
+
+    Both clips are shown and heard for `duration` seconds. A cut has none.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+
 class ReelSourceRequest(RequestModel):
-    """The best clips of a stream that fit into so many seconds, as one film.
+    """The best clips of one or more streams that fit into so many seconds, as one film.
 
     No two of them show the same seconds, and no other choice has a higher total score.
     """
 
-    stream_id: UUID
+    stream_id: UUID | None = None
+    stream_ids: Annotated[list[UUID], Field(max_length=MOST_STREAMS)] = Field(
+        default=[],
+        description="Several streams instead of `stream_id`. Deleting one of those that are shown "
+        "deletes the reel.",
+    )
     seconds: Annotated[FiniteFloat, Field(ge=SHORTEST_REEL, le=LONGEST_REEL)]
     order: ReelOrder = Field(
-        default=ReelOrder.TIME, description="`time` as in the stream, `score` the best first."
+        default=ReelOrder.TIME,
+        description="`time` as in the stream, one of `stream_ids` after the other; `score` the "
+        "best first.",
+    )
+    transition: TransitionRequest | None = Field(
+        default=None, description="How each clip becomes the next; by default a cut."
     )
     tags: Annotated[list[Name], Field(max_length=_MOST_TAGS)] = Field(
         default=[], description="Highlights with one of these tags, which include kinds of moments."
@@ -79,24 +103,29 @@ class ReelSourceRequest(RequestModel):
     )
     min_score: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = None
     highlight_ids: Annotated[list[UUID], Field(max_length=MOST_CLIPS)] = Field(
-        default=[], description="Choose among these highlights of the stream instead."
+        default=[], description="Choose among these highlights of the streams instead."
     )
 
     @model_validator(mode="after")
     def _check_choice(self) -> Self:
         if self.highlight_ids and (self.tags or self.text or self.min_score is not None):
             raise ValueError("name either highlight_ids, or tags, text and min_score")
+        if (self.stream_id is None) == (not self.stream_ids):
+            raise ValueError("name either stream_id or stream_ids")
         return self
 
     @property
     def wanted(self) -> NewReel:
         """The reel that is asked for."""
+        single = () if self.stream_id is None else (self.stream_id,)
+        streams = single or tuple(dict.fromkeys(self.stream_ids))
         return NewReel(
-            stream_id=self.stream_id,
+            stream_ids=streams,
             seconds=self.seconds,
             order=self.order,
+            transition=self.transition or CUT,
             criteria=HighlightFilter(
-                stream_id=self.stream_id,
+                stream_ids=streams,
                 statuses=(DecisionStatus.CONFIRMED,),
                 any_tag=tuple(self.tags),
                 text=self.text,
@@ -188,15 +217,34 @@ class LowerThirdRequest(RequestModel, LowerThird):
     model_config = ConfigDict(extra="forbid")
 
 
-class ExportRequest(RequestModel):
+class CaptionStyleRequest(RequestModel, CaptionStyle):
+    """How captions are drawn. The height of the text is a part of the picture's shorter side."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class BrandedRequest(RequestModel):
+    """What is drawn into the pictures of an export, or of all exports of a batch."""
+
+    watermark: WatermarkRequest | None = None
+    lower_third: LowerThirdRequest | None = None
+    caption_style: CaptionStyleRequest | None = Field(
+        default=None, description="How captions are drawn, where a rendition has `captions`."
+    )
+    branding: BrandingChoice = Field(
+        default=BrandingChoice.DEFAULT,
+        description="`default` takes what you leave out from your default branding (`/v1/branding`)"
+        ", `none` does not.",
+    )
+
+
+class ExportRequest(BrandedRequest):
     """An export to make."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_REQUEST]})
 
     source: ExportSourceRequest
     renditions: Annotated[list[RenditionRequest], Field(min_length=1, max_length=MOST_RENDITIONS)]
-    watermark: WatermarkRequest | None = None
-    lower_third: LowerThirdRequest | None = None
 
     @model_validator(mode="after")
     def _check_title(self) -> Self:
@@ -214,6 +262,9 @@ class ExportSourceModel(BaseModel):
     clip_id: UUID | None
     start: float
     end: float
+    other_stream_ids: list[UUID] = Field(
+        default=[], description="Streams of which a reel has clips, besides `stream_id`."
+    )
     chapters: list[ReelChapter] = Field(
         default=[], description="The clips of a reel, in seconds of its file."
     )
@@ -311,6 +362,10 @@ class ExportModel(BaseModel):
     source: ExportSourceModel
     exact: bool
     batch_id: UUID | None = Field(description="The batch that the export belongs to, if any.")
+    branding_version: int | None = Field(
+        description="Version of your default branding that the export shows; null for none. Later "
+        "changes of the branding do not change the export."
+    )
     renditions: list[RenditionModel]
     message: str = Field(description="Why the export failed, if it did.")
     created_at: datetime
@@ -331,10 +386,12 @@ class ExportModel(BaseModel):
                 clip_id=source.clip_id,
                 start=source.start,
                 end=source.end,
-                chapters=list(chapters_of_reel(source.parts)),
+                other_stream_ids=list(source.other_stream_ids),
+                chapters=list(chapters_of_reel(source.parts, source.transition)),
             ),
             exact=spec.exact,
             batch_id=row.batch_id,
+            branding_version=spec.branding_version,
             renditions=[
                 RenditionModel.of(
                     row,

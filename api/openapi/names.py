@@ -16,6 +16,8 @@ NAMES: Final = {
     "AuditEntryModel": "AuditEntry",
     "AuditTarget": "AuditTargetKind",
     "AuditTargetModel": "AuditTarget",
+    "BrandingModel": "Branding",
+    "BrandingRequest": "PutBrandingRequest",
     "BatchStopItem": "StreamResult",
     "BatchFileModel": "ExportBatchFile",
     "BatchManifestModel": "ExportBatchManifest",

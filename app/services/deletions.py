@@ -27,7 +27,7 @@ from domain.streams.status import TERMINAL
 from domain.tenants.audit import Actor, AuditAction
 from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import audit, highlights, streams
+from infra.db.repositories import audit, exports, highlights, streams
 from infra.db.tables import Deletion
 from infra.storage.cdn_invalidation import CdnInvalidation, CloudFrontInvalidator
 from infra.storage.clips import ClipStore
@@ -184,6 +184,7 @@ class StreamDeletion:
         """Delete all files and media; return how many there were."""
         prefix = f"{tenant_id}/{stream_id}/"
         files = await self._files.delete_prefix(prefix)
+        files += await self._delete_reels(tenant_id, stream_id)
         media = await self._segments.delete_prefix(prefix)
         if files or media:
             async with self._database.session(tenant_id) as session:
@@ -191,6 +192,26 @@ class StreamDeletion:
                     session, tenant_id=tenant_id, stream_id=stream_id, files=files, media=media
                 )
         return files + media
+
+    async def _delete_reels(self, tenant_id: UUID, stream_id: UUID) -> int:
+        """Delete reels that show the stream and belong to another; return how many files.
+
+        The workflow of one that is being made finds no row, and deletes what it stored.
+        """
+        async with self._database.session(tenant_id) as session:
+            reels = await exports.reels_with(session, tenant_id=tenant_id, stream_id=stream_id)
+            files = [
+                result.key
+                for row in reels
+                for result in exports.results_of(row).values()
+                if result.key is not None
+            ]
+        for key in files:
+            await self._files.delete(key)
+        async with self._database.session(tenant_id) as session:
+            for row in reels:
+                await exports.remove(session, tenant_id=tenant_id, export_id=row.id)
+        return len(files)
 
     async def _start(self, tenant_id: UUID, stream_id: UUID) -> None:
         client = await self._client()

@@ -15,14 +15,23 @@ from temporalio.client import Client
 from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
-from app.services.exports import ExportService, SourceNotReadyError, clip_source
+from app.services.exports import (
+    ExportService,
+    SourceNotReadyError,
+    about_highlight,
+    brand_of,
+    clip_source,
+)
 from domain import task_queues
 from domain.exports.batches import BatchRef, ExportBatchInput
 from domain.exports.models import (
     FINISHED,
+    BrandingChoice,
+    CaptionStyle,
     ExportSource,
     ExportSpec,
     ExportStatus,
+    LowerThird,
     RenditionSpec,
     Watermark,
 )
@@ -33,7 +42,7 @@ from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import audit, clips, exports, highlights
 from infra.db.repositories.highlights import HighlightFilter
-from infra.db.tables import ExportBatch
+from infra.db.tables import ExportBatch, Highlight
 from infra.temporal.client import (
     TemporalUnavailableError,
     if_running,
@@ -66,6 +75,9 @@ class NewExportBatch:
     renditions: tuple[RenditionSpec, ...]
     request: dict[str, Any]
     watermark: Watermark | None = None
+    lower_third: LowerThird | None = None
+    caption_style: CaptionStyle | None = None
+    branding: BrandingChoice = BrandingChoice.DEFAULT
     highlight_ids: tuple[UUID, ...] = ()
     criteria: HighlightFilter | None = None
     limit: int | None = None
@@ -122,13 +134,18 @@ class ExportBatchService:
             request=new.request,
             exports=len(sources),
         )
-        for number, source in enumerate(sources, start=1):
+        brand = await brand_of(session, new.tenant_id, new.branding)
+        lower = new.lower_third or brand.branding.lower_third
+        for number, (about, source) in enumerate(sources, start=1):
             spec = ExportSpec(
                 id=batch_export_id(batch=new.batch_id, number=number),
                 tenant_id=new.tenant_id,
                 source=source,
                 renditions=new.renditions,
-                watermark=new.watermark,
+                watermark=new.watermark or brand.branding.watermark,
+                lower_third=None if lower is None else about_highlight(lower, about),
+                caption_style=new.caption_style or brand.branding.caption_style,
+                branding_version=brand.version,
             )
             await exports.create(session, spec, batch_id=new.batch_id, batch_number=number)
         return row
@@ -239,8 +256,10 @@ class ExportBatchService:
             await handle.signal(ExportBatchWorkflow.cancel, rpc_timeout=_RPC_TIMEOUT)
 
 
-async def _sources(session: AsyncSession, new: NewExportBatch) -> Sequence[ExportSource]:
-    """Return the clips of the wanted highlights: as named, or the best first."""
+async def _sources(
+    session: AsyncSession, new: NewExportBatch
+) -> Sequence[tuple[Highlight, ExportSource]]:
+    """Return the wanted highlights with their clips: as named, or the best first."""
     tenant_id = new.tenant_id
     if new.criteria is None:
         ids = list(dict.fromkeys(new.highlight_ids))
@@ -252,11 +271,12 @@ async def _sources(session: AsyncSession, new: NewExportBatch) -> Sequence[Expor
             session, tenant_id=tenant_id, criteria=new.criteria, limit=new.limit or _MOST
         )
         ids = [row.id for row in matching]
+        rows = {row.id: row for row in matching}
     latest = await clips.latest_by_highlight(session, tenant_id=tenant_id, highlight_ids=ids)
     found = []
     for each in ids:
         try:
-            found.append(clip_source(latest.get(each)))
+            found.append((rows[each], clip_source(latest.get(each))))
         except SourceNotReadyError as error:
             if new.criteria is None:
                 raise SourceNotReadyError(f"Highlight {each}: {error}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -24,6 +24,9 @@ from domain.analysis.screen import MatchState
 from domain.clips.models import ClipStatus
 from domain.exports.models import (
     FINISHED,
+    Branding,
+    BrandingChoice,
+    CaptionStyle,
     ExportInput,
     ExportRecord,
     ExportSource,
@@ -33,7 +36,15 @@ from domain.exports.models import (
     RenditionSpec,
     Watermark,
 )
-from domain.exports.reels import MOST_CLIPS, ReelOrder, ReelPart, choose_parts
+from domain.exports.reels import (
+    CUT,
+    MOST_CLIPS,
+    ReelOrder,
+    ReelPart,
+    Transition,
+    choose_parts,
+    starts_of,
+)
 from domain.highlights.explanation import headline
 from domain.ids import SearchAttribute, export_workflow_id
 from domain.tenants.audit import Actor, AuditAction
@@ -44,7 +55,7 @@ from infra.db.errors import RecordMissingError
 from infra.db.repositories import audit, clips, exports, highlights, streams
 from infra.db.repositories.clips import ClipRow
 from infra.db.repositories.highlights import HighlightFilter
-from infra.db.tables import Clip, Export, Highlight
+from infra.db.tables import BrandingRow, Clip, Export, Highlight
 from infra.storage.clips import ClipStore
 from infra.temporal.client import (
     TemporalUnavailableError,
@@ -70,16 +81,17 @@ class SourceNotReadyError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class NewReel:
-    """A requested reel of `stream_id`: of the highlights that match `criteria`, or of those named.
+    """A requested reel of streams: of the highlights that match `criteria`, or of those named.
 
     It has at most `seconds`.
     """
 
-    stream_id: UUID
+    stream_ids: tuple[UUID, ...]
     seconds: float
     order: ReelOrder
     criteria: HighlightFilter
     highlight_ids: tuple[UUID, ...] = ()
+    transition: Transition = CUT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +103,8 @@ class NewExport:
     renditions: tuple[RenditionSpec, ...]
     watermark: Watermark | None = None
     lower_third: LowerThird | None = None
+    caption_style: CaptionStyle | None = None
+    branding: BrandingChoice = BrandingChoice.DEFAULT
     highlight_id: UUID | None = None
     clip_id: UUID | None = None
     stream_id: UUID | None = None
@@ -98,6 +112,13 @@ class NewExport:
     end: float = 0.0
     exact: bool = True
     reel: NewReel | None = None
+
+
+class Brand(NamedTuple):
+    """Branding that an export is made with; `version` of the tenant's default, None for none."""
+
+    branding: Branding
+    version: int | None
 
 
 class ExportService:
@@ -135,13 +156,24 @@ class ExportService:
         found = await exports.get(session, tenant_id=new.tenant_id, export_id=new.export_id)
         if found is not None:
             return found
+        brand = await brand_of(session, new.tenant_id, new.branding)
+        lower = new.lower_third or brand.branding.lower_third
+        source = await _source(session, new)
+        if lower is not None and new.highlight_id is not None:
+            about = await highlights.get(
+                session, tenant_id=new.tenant_id, highlight_id=new.highlight_id
+            )
+            lower = lower if about is None else about_highlight(lower, about)
         spec = ExportSpec(
             id=new.export_id,
             tenant_id=new.tenant_id,
-            source=await _source(session, new),
+            source=source,
             renditions=new.renditions,
-            watermark=new.watermark,
-            lower_third=await completed_lower_third(session, new),
+            watermark=new.watermark or brand.branding.watermark,
+            # Without a highlight there may be nothing to say.
+            lower_third=lower if lower is not None and lower.has_text else None,
+            caption_style=new.caption_style or brand.branding.caption_style,
+            branding_version=brand.version,
             exact=new.exact,
         )
         # Last, since the tenant's other requests wait from here to the end of the transaction.
@@ -298,14 +330,49 @@ async def _source(session: AsyncSession, new: NewExport) -> ExportSource:
     return ExportSource(stream_id=new.stream_id, start=new.start, end=new.end)
 
 
-async def completed_lower_third(session: AsyncSession, new: NewExport) -> LowerThird | None:
-    """Return the lower third; what it leaves open is that of the highlight."""
-    lower = new.lower_third
-    if lower is None or new.highlight_id is None:
-        return lower
-    about = await highlights.get(session, tenant_id=new.tenant_id, highlight_id=new.highlight_id)
-    if about is None:
-        return lower
+async def brand_of(session: AsyncSession, tenant_id: UUID, choice: BrandingChoice) -> Brand:
+    """Return the tenant's default branding, if an export uses it and there is one."""
+    row = None
+    if choice is BrandingChoice.DEFAULT:
+        row = await exports.get_branding(session, tenant_id=tenant_id)
+    found = exports.branding_of(row)
+    return Brand(found, row.version if row is not None and found != Branding() else None)
+
+
+async def put_branding(
+    session: AsyncSession, *, tenant_id: UUID, branding: Branding, actor: Actor
+) -> BrandingRow:
+    """Replace a tenant's default branding, with an audit entry, in the caller's transaction."""
+    row = await exports.put_branding(session, tenant_id=tenant_id, branding=branding)
+    await audit.record(
+        session,
+        tenant_id=tenant_id,
+        action=AuditAction.BRANDING_PUT,
+        target_id=tenant_id,
+        actor=actor,
+        details={"version": row.version},
+    )
+    return row
+
+
+async def delete_branding(session: AsyncSession, *, tenant_id: UUID, actor: Actor) -> None:
+    """Leave a tenant without default branding, with an audit entry. Idempotent."""
+    before = await exports.get_branding(session, tenant_id=tenant_id)
+    if exports.branding_of(before) == Branding():
+        return
+    row = await exports.put_branding(session, tenant_id=tenant_id, branding=Branding())
+    await audit.record(
+        session,
+        tenant_id=tenant_id,
+        action=AuditAction.BRANDING_DELETED,
+        target_id=tenant_id,
+        actor=actor,
+        details={"version": row.version},
+    )
+
+
+def about_highlight(lower: LowerThird, about: Highlight) -> LowerThird:
+    """Return a lower third; what it leaves open is that of the highlight."""
     state = MatchState.model_validate(about.match_state) if about.match_state else MatchState()
     score = "-".join(map(str, state.score_after)) or None
     texts = highlights.title_in(about, lower.language)
@@ -328,16 +395,17 @@ def _line(text: str, length: int) -> str:
 
 
 async def _reel(session: AsyncSession, tenant_id: UUID, reel: NewReel) -> ExportSource:
-    if await streams.get(session, tenant_id=tenant_id, stream_id=reel.stream_id) is None:
-        raise RecordMissingError("stream", reel.stream_id)
+    for stream_id in reel.stream_ids:
+        if await streams.get(session, tenant_id=tenant_id, stream_id=stream_id) is None:
+            raise RecordMissingError("stream", stream_id)
     if reel.highlight_ids:
         ids = list(dict.fromkeys(reel.highlight_ids))
         named = await highlights.get_many(session, tenant_id=tenant_id, highlight_ids=ids)
-        of_stream = [row for row in named.values() if row.stream_id == reel.stream_id]
-        if len(of_stream) < len(ids):
-            missing = set(ids) - {row.id for row in of_stream}
+        of_streams = [row for row in named.values() if row.stream_id in reel.stream_ids]
+        if len(of_streams) < len(ids):
+            missing = set(ids) - {row.id for row in of_streams}
             raise RecordMissingError("highlight", min(missing))
-        rows: Sequence[Highlight] = of_stream
+        rows: Sequence[Highlight] = of_streams
     else:
         rows = await highlights.best(
             session, tenant_id=tenant_id, criteria=reel.criteria, limit=MOST_CLIPS
@@ -347,6 +415,7 @@ async def _reel(session: AsyncSession, tenant_id: UUID, reel: NewReel) -> Export
     )
     candidates = [
         ReelPart(
+            stream_id=row.stream_id,
             highlight_id=row.id,
             clip_id=clip.id,
             clip_key=clip.key,
@@ -360,14 +429,30 @@ async def _reel(session: AsyncSession, tenant_id: UUID, reel: NewReel) -> Export
         and clip.status == ClipStatus.READY
         and clip.key is not None
     ]
-    parts = choose_parts(candidates, seconds=reel.seconds, order=reel.order)
+    parts = choose_parts(
+        candidates,
+        seconds=reel.seconds,
+        order=reel.order,
+        transition=reel.transition,
+        streams=reel.stream_ids,
+    )
     if not parts:
         raise EmptyReelError(
             f"Of {len(rows)} highlights, {len(candidates)} have a clip that is ready, and none of "
-            f"them fits into {reel.seconds:g} s."
+            f"them fits into {reel.seconds:g} s"
+            + (
+                f" and is longer than its transitions, {reel.transition.shortest_clip:g} s."
+                if reel.transition.overlap
+                else "."
+            )
         )
-    duration = sum(part.duration for part in parts)
-    return ExportSource(stream_id=reel.stream_id, start=0.0, end=duration, parts=parts)
+    return ExportSource(
+        stream_id=parts[0].stream_id or reel.stream_ids[0],
+        start=0.0,
+        end=starts_of(parts, reel.transition)[-1],
+        parts=parts,
+        transition=reel.transition,
+    )
 
 
 def clip_source(clip: Clip | ClipRow | None) -> ExportSource:

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from domain.exports.presets import PRESETS, Preset, PresetName
-from domain.exports.reels import ReelPart
+from domain.exports.reels import CUT, ReelPart, Transition
 from domain.model import Model
 from domain.text import LanguageTag, as_tuple
 
@@ -255,6 +255,11 @@ class LowerThird(Model):
     seconds: Annotated[float, Field(ge=0.5, le=LONGEST)] = 5.0
 
     @property
+    def has_text(self) -> bool:
+        """Return True if there is anything to show."""
+        return bool(self.title or self.second_line)
+
+    @property
     def second_line(self) -> str:
         """Score and tags."""
         return " · ".join([*([self.score] if self.score else []), *(self.tags or ())])
@@ -285,10 +290,48 @@ class Watermark(Model):
         return self
 
 
+class CaptionPlace(StrEnum):
+    """Where captions are drawn."""
+
+    TOP = "top"
+    BOTTOM = "bottom"
+
+
+class CaptionStyle(Model):
+    """How captions are drawn.
+
+    Attributes:
+        scale: height of the text, as a part of the picture's shorter side.
+        color: of the text, as `#RRGGBB`.
+        background: opacity of the black box behind it, from 0 (none) to 1.
+    """
+
+    position: CaptionPlace = CaptionPlace.BOTTOM
+    scale: Annotated[float, Field(ge=0.03, le=0.12)] = 0.05
+    color: Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")] = "#FFFFFF"
+    background: Annotated[float, Field(ge=0.0, le=1.0)] = 0.75
+
+
+class Branding(Model):
+    """What a tenant's exports show unless their request says otherwise."""
+
+    watermark: Watermark | None = None
+    lower_third: LowerThird | None = None
+    caption_style: CaptionStyle | None = None
+
+
+class BrandingChoice(StrEnum):
+    """Whether an export shows the tenant's default branding."""
+
+    DEFAULT = "default"
+    NONE = "none"
+
+
 class ExportSource(Model):
     """Media time `start`..`end` (s) of a stream, or a clip's file, which has those bounds.
 
-    With `parts` it is a reel of clips of the stream; then the bounds are in seconds of the reel.
+    With `parts` it is a reel of clips; then the bounds are in seconds of the reel, and the stream
+    is that of its first clip.
     """
 
     stream_id: UUID
@@ -298,11 +341,18 @@ class ExportSource(Model):
     start: NonNegativeFloat
     end: NonNegativeFloat
     parts: tuple[ReelPart, ...] = ()
+    transition: Transition = CUT
 
     @property
     def duration(self) -> float:
         """Seconds."""
         return self.end - self.start
+
+    @property
+    def other_stream_ids(self) -> tuple[UUID, ...]:
+        """Streams of which a reel has clips too."""
+        found = dict.fromkeys(part.stream_id for part in self.parts)
+        return tuple(each for each in found if each is not None and each != self.stream_id)
 
 
 class ExportSpec(Model):
@@ -310,6 +360,9 @@ class ExportSpec(Model):
 
     With `exact`, the bounds are those of the source to the frame; without, they lie on the
     boundaries of stored segments around it, and pictures are copied.
+
+    The branding is that of the time of the request, whatever the tenant's default is later;
+    `branding_version` says which default it came from, None for none.
     """
 
     id: UUID
@@ -318,6 +371,8 @@ class ExportSpec(Model):
     renditions: tuple[RenditionSpec, ...] = Field(min_length=1, max_length=MOST_RENDITIONS)
     watermark: Watermark | None = None
     lower_third: LowerThird | None = None
+    caption_style: CaptionStyle | None = None
+    branding_version: PositiveInt | None = None
     exact: bool = True
 
     def key(self, number: int) -> str:

@@ -1,4 +1,4 @@
-"""Reels: which clips of a stream go into so many seconds, and their chapters."""
+"""Reels: which clips go into so many seconds, how one becomes the next, and their chapters."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Final
+from itertools import pairwise
+from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import NonNegativeFloat, PositiveFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from domain.model import Model
 
@@ -20,6 +21,9 @@ LONGEST_REEL: Final = 600.0
 MOST_CLIPS: Final = 200
 """Clips among which those of a reel are chosen: the best of those that match."""
 
+MOST_STREAMS: Final = 20
+"""Streams of which a reel may have clips."""
+
 _STEPS: Final = 10
 """Steps of a second in which lengths are counted."""
 
@@ -27,13 +31,46 @@ _STEPS: Final = 10
 class ReelOrder(StrEnum):
     """In which order the clips of a reel follow each other."""
 
-    TIME = "time"
+    TIME = "time"  # with several streams, one stream after the other
     SCORE = "score"  # the best first
 
 
-class ReelPart(Model):
-    """A clip in a reel: its file, and where it lies in its stream (s of media time)."""
+class TransitionKind(StrEnum):
+    """How a clip of a reel becomes the next one."""
 
+    CUT = "cut"
+    FADE = "fade"  # through black
+    DISSOLVE = "dissolve"  # the next clip appears over this one
+
+
+class Transition(Model):
+    """How each clip of a reel becomes the next one; `duration` in seconds, none for a cut."""
+
+    kind: TransitionKind = TransitionKind.CUT
+    duration: Annotated[float, Field(ge=0.1, le=2.0)] = 0.5
+
+    @property
+    def overlap(self) -> float:
+        """Seconds for which two clips are shown and heard together."""
+        return 0.0 if self.kind is TransitionKind.CUT else self.duration
+
+    @property
+    def shortest_clip(self) -> float:
+        """Seconds that a clip must have, so that its two transitions do not meet."""
+        return 2 * self.overlap
+
+
+CUT: Final = Transition()
+
+
+class ReelPart(Model):
+    """A clip in a reel: its file, and where it lies in its stream (s of media time).
+
+    `stream_id` is None in reels from before there were reels of several streams: it is that of the
+    reel.
+    """
+
+    stream_id: UUID | None = None
     highlight_id: UUID
     clip_id: UUID
     clip_key: str
@@ -58,20 +95,38 @@ class ReelChapter(Model):
 
 
 def choose_parts(
-    candidates: Iterable[ReelPart], *, seconds: float, order: ReelOrder
+    candidates: Iterable[ReelPart],
+    *,
+    seconds: float,
+    order: ReelOrder,
+    transition: Transition = CUT,
+    streams: Sequence[UUID] = (),
 ) -> tuple[ReelPart, ...]:
     """Return the clips with the highest total score that fit into `seconds`, in order.
 
-    No two of them show the same seconds. This is weighted interval scheduling with a limit: clips
-    are taken in the order of their ends, and the best total is known for each length so far.
+    No two of them show the same seconds of a stream. This is weighted interval scheduling with a
+    limit: clips are taken in the order of their ends, one of the `streams` after the other, and the
+    best total is known for each length so far. Each clip but the first is shorter by the overlap.
     """
-    parts = sorted(candidates, key=lambda each: (each.end, each.start, each.clip_id))
-    ends = [each.end for each in parts]
-    limit = math.floor(seconds * _STEPS)
+    overlap = transition.overlap
+    places = {stream: place for place, stream in enumerate(streams)}
+
+    def lane(part: ReelPart) -> int:
+        return 0 if part.stream_id is None else places.get(part.stream_id, 0)
+
+    parts = sorted(
+        (each for each in candidates if each.duration > transition.shortest_clip),
+        key=lambda each: (lane(each), each.end, each.start, each.clip_id),
+    )
+    ends = [(lane(each), each.end) for each in parts]
+    limit = max(0, math.floor((seconds - overlap) * _STEPS))
     best: list[list[float]] = [[0.0] * (limit + 1)]
-    before = [bisect_right(ends, part.start, hi=place) for place, part in enumerate(parts)]
+    before = [
+        bisect_right(ends, (lane(part), part.start), hi=place) for place, part in enumerate(parts)
+    ]
+    lengths = [math.ceil((part.duration - overlap) * _STEPS) for part in parts]
     for place, part in enumerate(parts):
-        length = math.ceil(part.duration * _STEPS)
+        length = lengths[place]
         without, earlier = best[place], best[before[place]]
         best.append(
             [
@@ -85,28 +140,32 @@ def choose_parts(
     place, room = len(parts), limit
     while place > 0:
         if best[place][room] > best[place - 1][room]:
-            part = parts[place - 1]
-            chosen.append(part)
-            room -= math.ceil(part.duration * _STEPS)
+            chosen.append(parts[place - 1])
+            room -= lengths[place - 1]
             place = before[place - 1]
         else:
             place -= 1
     if order is ReelOrder.SCORE:
-        return tuple(sorted(chosen, key=lambda each: (-each.score, each.start)))
-    return tuple(sorted(chosen, key=lambda each: each.start))
+        return tuple(sorted(chosen, key=lambda each: (-each.score, lane(each), each.start)))
+    return tuple(sorted(chosen, key=lambda each: (lane(each), each.start)))
 
 
-def chapters_of_reel(parts: Sequence[ReelPart]) -> tuple[ReelChapter, ...]:
-    """Return one chapter per clip, in seconds of the reel."""
-    chapters, at = [], 0.0
+def starts_of(parts: Sequence[ReelPart], transition: Transition) -> tuple[float, ...]:
+    """Return when each clip begins to be shown (s of the reel), and when the last one ends."""
+    starts = [0.0]
     for part in parts:
-        chapters.append(
-            ReelChapter(
-                start=at,
-                end=at + part.duration,
-                title=part.title,
-                highlight_id=part.highlight_id,
-            )
-        )
-        at += part.duration
-    return tuple(chapters)
+        starts.append(starts[-1] + part.duration - transition.overlap)
+    starts[-1] += transition.overlap
+    return tuple(starts)
+
+
+def chapters_of_reel(
+    parts: Sequence[ReelPart], transition: Transition = CUT
+) -> tuple[ReelChapter, ...]:
+    """Return one chapter per clip, in seconds of the reel; it ends where the next clip appears."""
+    if not parts:
+        return ()
+    return tuple(
+        ReelChapter(start=start, end=end, title=part.title, highlight_id=part.highlight_id)
+        for part, (start, end) in zip(parts, pairwise(starts_of(parts, transition)), strict=True)
+    )

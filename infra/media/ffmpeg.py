@@ -33,15 +33,16 @@ _ABILITIES: Final = {
     "demuxers": frozenset({"mov", "wav", "image2"}),
     "decoders": frozenset({"h264", "hevc", "vp9", "pcm_s16le", "png"}),
     "encoders": frozenset(
-        {"libx264", "aac", "mjpeg", "libvpx-vp9", "libopus", "gif", "libwebp_anim"}
+        {"libx264", "aac", "mjpeg", "libvpx-vp9", "libopus", "gif", "libwebp_anim", "pcm_s16le"}
     ),
     "bsfs": frozenset({"setts"}),
-    "muxers": frozenset({"mp4", "image2", "hls", "ipod", "webm", "gif", "webp"}),
+    "muxers": frozenset({"mp4", "mov", "image2", "hls", "ipod", "webm", "gif", "webp"}),
     "filters": frozenset(
         {"format", "interleave", "overlay", "pad", "scale", "setparams", "setpts", "setsar"}
         | {"settb", "split", "tonemap", "trim", "zscale", "atrim", "asetpts"}
         | {"aresample", "asplit", "ass", "bwdif", "colorchannelmixer", "crop", "delogo", "fps"}
         | {"gblur", "loudnorm", "palettegen", "paletteuse", "sendcmd", "tile"}
+        | {"afade", "amix", "anullsrc", "apad", "color", "tpad", "xfade"}
     ),
     "protocols": frozenset({"file", "pipe"}),
 }

@@ -43,8 +43,8 @@ _HD_HEIGHT = 720
 _HDR_TRANSFERS = frozenset({16, 18})  # SMPTE ST 2084 and ARIB STD-B67 (ISO/IEC 23091-2)
 _UNSPECIFIED = 2
 # Matrix coefficients (ISO/IEC 23091-2) as the scale filter names them; 5 and 6 are the same.
-_Matrix = Literal["bt709", "fcc", "smpte170m", "smpte240m", "bt2020"]
-_MATRICES: dict[int, _Matrix] = {
+ColorMatrix = Literal["bt709", "fcc", "smpte170m", "smpte240m", "bt2020"]
+_MATRICES: dict[int, ColorMatrix] = {
     1: "bt709",
     4: "fcc",
     5: "smpte170m",
@@ -283,11 +283,16 @@ def _joined(spliced: Spliced, *, limits: FfmpegLimits) -> ffmpeg.VideoStream:
     return ffmpeg.filters.interleave(*parts).settb(expr=f"1/{TICKS}")
 
 
+def color_matrix(spliced: Spliced) -> ColorMatrix:
+    """Return the color matrix of the joined pictures."""
+    return _matrix(max(spliced.runs, key=lambda run: run.seconds))
+
+
 def _is_hdr(run: PictureRun) -> bool:
     return run.color[1] in _HDR_TRANSFERS and _UNSPECIFIED not in run.color
 
 
-def _matrix(run: PictureRun) -> _Matrix:
+def _matrix(run: PictureRun) -> ColorMatrix:
     """Return the color matrix of a run once it has standard range; players guess it by height."""
     if _is_hdr(run):
         return "bt709"

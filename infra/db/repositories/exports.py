@@ -7,11 +7,13 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.exports.batches import BatchCounts, BatchItem, BatchRef, NextExports, NextExportsInput
 from domain.exports.models import (
     FINISHED,
+    Branding,
     ExportRecord,
     ExportSpec,
     ExportStatus,
@@ -22,7 +24,7 @@ from infra.db.errors import RecordMissingError
 from infra.db.keyset import Order, Position
 from infra.db.repositories import tenants, usage
 from infra.db.repositories.events import append_batch_event, append_export_event
-from infra.db.tables import Export, ExportBatch
+from infra.db.tables import BrandingRow, Export, ExportBatch
 
 _NEWEST: Final = Order(column=Export.created_at, id=Export.id, descending=True)
 # Written as in the index, so that it serves.
@@ -81,6 +83,7 @@ async def create(
         spec=spec.model_dump(mode="json"),
         batch_id=batch_id,
         batch_number=batch_number,
+        other_stream_ids=list(spec.source.other_stream_ids),
     )
     session.add(row)
     await session.flush()
@@ -112,6 +115,17 @@ async def list_page(
     if batch_id is not None:
         query = query.where(Export.batch_id == batch_id)
     return list(await session.scalars(_NEWEST.page(query, after=after, limit=limit)))
+
+
+async def reels_with(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> list[Export]:
+    """Return the reels that show a stream, but belong to another one."""
+    return list(
+        await session.scalars(
+            select(Export).where(
+                Export.tenant_id == tenant_id, Export.other_stream_ids.contains([stream_id])
+            )
+        )
+    )
 
 
 class UnfinishedExport(NamedTuple):
@@ -215,6 +229,33 @@ def results_of(row: Export) -> dict[int, RenderedRendition]:
     """Return the renditions that have finished, by number."""
     every = (RenderedRendition.model_validate(result) for result in row.results)
     return {each.number: each for each in every}
+
+
+async def get_branding(session: AsyncSession, *, tenant_id: UUID) -> BrandingRow | None:
+    """Return a tenant's default branding; None if there never was one."""
+    return await session.get(BrandingRow, tenant_id)
+
+
+async def put_branding(
+    session: AsyncSession, *, tenant_id: UUID, branding: Branding
+) -> BrandingRow:
+    """Replace a tenant's default branding, under the next version."""
+    document = branding.model_dump(mode="json", exclude_none=True)
+    statement = insert(BrandingRow).values(tenant_id=tenant_id, version=1, document=document)
+    changed = {
+        "version": BrandingRow.version + 1,
+        "document": statement.excluded.document,
+        "updated_at": func.now(),
+    }
+    await session.execute(
+        statement.on_conflict_do_update(index_elements=[BrandingRow.tenant_id], set_=changed)
+    )
+    return await session.get_one(BrandingRow, tenant_id, populate_existing=True)
+
+
+def branding_of(row: BrandingRow | None) -> Branding:
+    """Return what a tenant's exports show by default."""
+    return Branding() if row is None else Branding.model_validate(row.document)
 
 
 _NEWEST_BATCH: Final = Order(column=ExportBatch.created_at, id=ExportBatch.id, descending=True)

@@ -528,13 +528,14 @@ class HighlightFilter:
     """Which highlights to list; None leaves a property open. Peaks are seconds of media time.
 
     With no `statuses` everything but the held and the rejected is listed. Of `any_tag` a highlight
-    has one at least. `text` is words that
+    has one at least; it is of one of the `stream_ids`. `text` is words that
     title, description or tags hold, whole and all of them (the eight longest count). `dimensions`
     are their names with least values. `created` and `occurred` include their first instant, not
     their last; the latter is the wall clock of the peak, if the stream gives one.
     """
 
     stream_id: UUID | None = None
+    stream_ids: tuple[UUID, ...] = ()
     statuses: tuple[DecisionStatus, ...] = ()
     game: str | None = None
     tag: str | None = None
@@ -558,6 +559,8 @@ async def conditions(
     found = [_of_statuses(criteria.statuses), *_bounds(criteria)]
     if criteria.stream_id is not None:
         found.append(_COLUMN.stream_id == criteria.stream_id)
+    if criteria.stream_ids:
+        found.append(_COLUMN.stream_id.in_(criteria.stream_ids))
     if criteria.game is not None:
         found.append(_COLUMN.game == criteria.game)
     if criteria.tag is not None:

@@ -13,7 +13,7 @@ and 38.5), so words and tags are rows of `highlight_terms` and no GIN index.
 from __future__ import annotations
 
 from infra.db.tables.base import Base, one_of
-from infra.db.tables.exports import Export, ExportBatch
+from infra.db.tables.exports import BrandingRow, Export, ExportBatch
 from infra.db.tables.feed import EventSubject, FeedEventRow
 from infra.db.tables.highlights import (
     Clip,
@@ -43,6 +43,7 @@ __all__ = [
     "AuditEntry",
     "Base",
     "BeamRow",
+    "BrandingRow",
     "Clip",
     "ClosedSession",
     "Connection",

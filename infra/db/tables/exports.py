@@ -6,11 +6,32 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, Integer, PrimaryKeyConstraint, func, text
+from sqlalchemy import (
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.exports.models import ExportStatus
 from infra.db.tables.base import Base, one_of
+
+
+class BrandingRow(Base):
+    """A tenant's default branding; `version` rises with each change, a deletion included."""
+
+    __tablename__ = "branding"
+    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),)
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    document: Mapped[dict[str, Any]]
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class ExportBatch(Base):
@@ -45,7 +66,8 @@ class ExportBatch(Base):
 class Export(Base):
     """An export: what to make (`spec`), and the renditions that have finished (`results`).
 
-    `batch_id` and `batch_number`, from 1, are there if it was asked for in a batch.
+    `batch_id` and `batch_number`, from 1, are there if it was asked for in a batch. A reel may show
+    other streams too; deleting one of them deletes it.
     """
 
     __tablename__ = "exports"
@@ -70,6 +92,12 @@ class Export(Base):
             postgresql_where=text("batch_id IS NOT NULL"),
         ),
         Index(
+            "ix_exports_other_stream_ids",
+            "other_stream_ids",
+            postgresql_using="gin",
+            postgresql_where=text("other_stream_ids <> '{}'"),
+        ),
+        Index(
             "ix_exports_unfinished",
             "tenant_id",
             "updated_at",
@@ -90,3 +118,6 @@ class Export(Base):
     revision: Mapped[int] = mapped_column(Integer(), server_default=text("1"))
     batch_id: Mapped[UUID | None]
     batch_number: Mapped[int | None]
+    other_stream_ids: Mapped[list[UUID]] = mapped_column(
+        ARRAY(Uuid()), server_default=text("'{}'::uuid[]")
+    )

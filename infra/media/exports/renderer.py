@@ -19,16 +19,17 @@ import structlog
 from domain.exports.models import (
     MOVIES,
     STILLS,
+    CaptionStyle,
     ExportSpec,
     RenditionFormat,
     RenditionSpec,
     Watermark,
 )
-from domain.exports.reels import ReelChapter
+from domain.exports.reels import ReelChapter, Transition
 from domain.media.packet_times import TICKS
 from domain.media.segments import Line
 from domain.model import Model
-from infra.media.concat import Spliced, splice
+from infra.media.concat import SourceFile, Spliced, splice
 from infra.media.exports.chapters import chapter_marks, chapters_command
 from infra.media.exports.encode import (
     Encoding,
@@ -46,6 +47,7 @@ from infra.media.exports.pictures import BestPicture, best_picture, read_webp
 from infra.media.exports.smart_cut import CannotCutError, smart_cut
 from infra.media.exports.subtitles import Subtitles, webvtt
 from infra.media.exports.tracking import Track, lay_track
+from infra.media.exports.transitions import joined_by
 from infra.media.ffmpeg import FfmpegLimits, run_ffmpeg
 from infra.media.pool import MediaError, MediaPool
 from infra.media.render import SOUND_OPTIONS, ClipFile, Cut, inspect, sha256_of
@@ -168,6 +170,27 @@ class ExportRenderer:
                     source, wanted[number], encoding, number, path, copied=copied
                 )
         return files
+
+    async def with_transitions(
+        self, clips: Sequence[SourceFile], transition: Transition, *, directory: Path
+    ) -> Sequence[SourceFile]:
+        """Return files that show clips of known durations one after the other; cuts need none.
+
+        Raises:
+            SpliceError: nothing in a clip can be read.
+            FfmpegError: ffmpeg failed or ran into a limit.
+            MediaError: reading a clip took too long or too much memory.
+        """
+        if not transition.overlap:
+            return clips
+        return await joined_by(
+            transition,
+            clips,
+            directory=directory,
+            pool=self._pool,
+            binary=self._binary,
+            limits=self._limits,
+        )
 
     async def with_chapters(
         self, file: RenditionFile, chapters: Sequence[ReelChapter]
@@ -442,7 +465,7 @@ def _write_texts(source: _Source, spec: ExportSpec, looks: Sequence[Look]) -> Ma
         if look.lower_third and spec.lower_third is not None:
             subtitles.add_lower_third(spec.lower_third)
         if look.captions:
-            subtitles.add_captions(source.captions)
+            subtitles.add_captions(source.captions, spec.caption_style or CaptionStyle())
         if subtitles:
             files[look] = source.directory / f"text{number}.ass"
             files[look].write_text(subtitles.document(), encoding="utf-8")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from domain.exports.models import Corner, LowerThird, Watermark
+from domain.exports.models import CaptionPlace, CaptionStyle, Corner, LowerThird, Watermark
 from domain.media.segments import Line
 
 _FIELDS: Final = (
@@ -25,13 +25,12 @@ _ALIGNMENTS: Final = {
     Corner.TOP_RIGHT: 9,
 }
 _BOTTOM_LEFT: Final = 1
-_BOTTOM_CENTER: Final = 2
+_CENTERED: Final = {CaptionPlace.BOTTOM: 2, CaptionPlace.TOP: 8}
 _ALWAYS: Final = 35_999.99
 
 # Parts of the picture's shorter side.
 _TITLE: Final = 0.06
 _SECOND_LINE: Final = 0.042
-_CAPTION: Final = 0.05
 _MARGIN: Final = 0.05
 _PADDING: Final = 0.012
 _FADE: Final = 250
@@ -83,10 +82,18 @@ class Subtitles:
                 self._boxed(name, part, alignment=_BOTTOM_LEFT, margins=(margin, up))
                 self._event(name, lower.start, end, f"{{\\fad({_FADE},{_FADE})}}" + _plain(text))
 
-    def add_captions(self, lines: Iterable[Line]) -> None:
+    def add_captions(self, lines: Iterable[Line], style: CaptionStyle) -> None:
         """Show captions; their times are in seconds of the film."""
         margin = round(_MARGIN * self._shorter)
-        self._boxed("caption", _CAPTION, alignment=_BOTTOM_CENTER, margins=(margin, margin))
+        red, green, blue = (style.color[place : place + 2] for place in (1, 3, 5))
+        box = f"&H{round(255 * (1 - style.background)):02X}000000"
+        self._boxed(
+            "caption",
+            style.scale,
+            alignment=_CENTERED[style.position],
+            margins=(margin, margin),
+            colors=(f"&H00{blue}{green}{red}".upper(), box),
+        )
         for start, end, text in caption_spans(lines):
             self._event("caption", start, end, _plain(text))
 
@@ -109,11 +116,19 @@ class Subtitles:
             ]
         )
 
-    def _boxed(self, name: str, part: float, *, alignment: int, margins: tuple[int, int]) -> None:
+    def _boxed(
+        self,
+        name: str,
+        part: float,
+        *,
+        alignment: int,
+        margins: tuple[int, int],
+        colors: tuple[str, str] = ("&H00FFFFFF", "&H40000000"),
+    ) -> None:
         self._style(
             name,
             max(6, round(part * self._shorter)),
-            colors=("&H00FFFFFF", "&H40000000"),
+            colors=colors,
             border=(_BOXED, max(1, round(_PADDING * self._shorter))),
             alignment=alignment,
             margins=margins,

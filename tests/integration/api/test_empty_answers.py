@@ -25,6 +25,7 @@ EMPTY = {
     "deleteProfileOverride": "/v1/profiles/soccer/override",
     "resetProfileTaste": "/v1/profiles/soccer/taste",
     "deleteBudget": "/v1/usage/budgets/analyzed_seconds",
+    "deleteBranding": "/v1/branding",
     "deleteClip": "/v1/clips/{clip_id}",
     "deleteExport": "/v1/exports/{export_id}",
     "deleteExportBatch": "/v1/export-batches/{batch_id}",

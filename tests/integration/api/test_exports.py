@@ -329,6 +329,69 @@ async def test_a_reel_is_one_film_with_chapters(
     assert marks == [("Tor \N{TROPHY}", 0.0), ("Save; = 1", 10.0)]
 
 
+@pytest.mark.usefixtures("worker")
+async def test_a_reel_of_two_streams_dissolves_and_is_deleted_with_either(
+    *,
+    account: Account,
+    other_account: Account,
+    anonymous: httpx.AsyncClient,
+    database: Database,
+    clip_root: Path,
+    tmp_path: Path,
+) -> None:
+    streams = [str(await two_clips(account, database, clip_root)) for _ in range(2)]
+    transition = {"kind": "dissolve", "duration": 0.5}
+    reel = {"stream_ids": streams, "seconds": 25, "transition": transition}
+    asked = (await ask(account, {"reel": reel})).json()
+    source = asked["source"]
+    assert (source["stream_id"], source["other_stream_ids"]) == (streams[0], [streams[1]])
+    spans = [(each["start"], each["end"]) for each in source["chapters"]]
+    assert spans == [(0, 9.5), (9.5, 19.5)]
+    found = await finished(account, asked["id"])
+    assert (found["status"], found["message"]) == ("ready", "")
+    (mp4,) = found["renditions"]
+    assert mp4["duration"] == pytest.approx(19.5, abs=0.04)
+    file = tmp_path / "reel.mp4"
+    file.write_bytes((await anonymous.get(mp4["url"])).content)
+    shown = pictures(file)
+    # Between the two, no picture is that of one clip alone.
+    assert [each.number for each in shown[:237]] == [*range(237)]
+    assert [each.number for each in shown[-237:]] == [*range(13, 250)]
+    foreign = await ask(other_account, {"reel": reel})
+    assert_problem(foreign, 404, "stream_not_found")
+    await account.http.delete(f"/v1/streams/{streams[1]}")
+    gone = await account.http.get(f"/v1/exports/{asked['id']}")
+    assert_problem(gone, 404, "export_not_found")
+    assert not list((clip_root / str(account.tenant_id) / streams[0]).rglob("exports/*/*"))
+
+
+@pytest.mark.usefixtures("worker")
+async def test_captions_of_a_reel_are_those_of_its_clips(
+    *,
+    account: Account,
+    anonymous: httpx.AsyncClient,
+    database: Database,
+    clip_root: Path,
+    media: LocalSegmentStore,
+    parts: list[Path],
+) -> None:
+    stream = await two_clips(account, database, clip_root)
+    await store(media, parts, account.tenant_id, stream)
+    said = [
+        Line(at=2.0, until=4.0, text="Kick-off"),
+        Line(at=53.0, until=56.5, text="He shoots"),
+        Line(at=57.0, until=58.0, text="Saved"),
+    ]
+    await store_captions(media, account.tenant_id, stream, *said)
+    reel = {"stream_id": str(stream), "seconds": 15, "text": "save"}
+    asked = (await ask(account, {"reel": reel}, [{"format": "captions"}])).json()
+    (captions,) = (await finished(account, asked["id"]))["renditions"]
+    text = (await anonymous.get(captions["url"])).text
+    assert "00:00:00.000 --> 00:00:01.500\nHe shoots" in text
+    assert "00:00:02.000 --> 00:00:03.000\nSaved" in text
+    assert "Kick-off" not in text
+
+
 async def test_a_reel_takes_what_fits_and_says_if_nothing_does(
     account: Account, database: Database, clip_root: Path
 ) -> None:

@@ -14,6 +14,7 @@ from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
 from api.exports import batches as export_batches
+from api.exports import branding
 from api.exports import routes as exports
 from api.feed import routes as feed
 from api.highlights import feedback, search
@@ -52,6 +53,7 @@ RESOURCES = (
         playback,
         exports,
         export_batches,
+        branding,
         profiles,
         taste,
         usage,
@@ -141,6 +143,10 @@ OTHERS = [
     ("HEAD", "/v1/exports/{export_id}/renditions/{number}/download"),
     ("GET", "/v1/exports/{export_id}/renditions/{number}/index"),
     ("POST", "/v1/exports"),
+    # One for each tenant (test_branding.py).
+    ("GET", "/v1/branding"),
+    ("PUT", "/v1/branding"),
+    ("DELETE", "/v1/branding"),
     # By highlights (test_export_batches.py), and by signature.
     ("POST", "/v1/export-batches"),
     # Of a stream (test_deletions.py).

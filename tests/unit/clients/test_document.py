@@ -64,6 +64,7 @@ ARGUMENTS: dict[str, object] = {
         )
     ],
     "watermark": dict.fromkeys(("text", "image", "position", "opacity", "margin", "scale")),
+    "caption_style": dict.fromkeys(("position", "scale", "color", "background")),
     "lower_third": dict.fromkeys(("title", "language", "score", "tags", "start", "seconds")),
     "filter": dict.fromkeys(("stream_id", "tags", "min_score", "from", "to", "limit")),
     "events": [

@@ -13,6 +13,7 @@ from tldrtv_highlights.resources import (
     Audit,
     Clips,
     Connections,
+    DefaultBranding,
     Deletions,
     ExportBatches,
     Exports,
@@ -60,6 +61,7 @@ class HighlightsClient:
         self.recordings = Recordings(self._transport)
         self.highlights = Highlights(self._transport)
         self.clips = Clips(self._transport)
+        self.branding = DefaultBranding(self._transport)
         self.exports = Exports(self._transport)
         self.export_batches = ExportBatches(self._transport)
         self.deletions = Deletions(self._transport)
@@ -122,6 +124,7 @@ class AsyncHighlightsClient:
         self.recordings = Recordings(self._transport)
         self.highlights = Highlights(self._transport)
         self.clips = Clips(self._transport)
+        self.branding = DefaultBranding(self._transport)
         self.exports = Exports(self._transport)
         self.export_batches = ExportBatches(self._transport)
         self.deletions = Deletions(self._transport)

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import infra.db.repositories as package
 from domain.exports.batches import BatchCounts, NextExportsInput
 from domain.exports.models import (
+    Branding,
     ExportRecord,
     ExportStatus,
 )
@@ -248,6 +249,13 @@ ATTACKS: dict[str, Attack] = {
     "exports.get": lambda s, it: exports.get(s, tenant_id=it.tenant, export_id=it.export),
     "exports.list_page": lambda s, it: exports.list_page(
         s, tenant_id=it.tenant, stream_id=it.stream, limit=9
+    ),
+    "exports.get_branding": lambda s, it: exports.get_branding(s, tenant_id=it.tenant),
+    "exports.put_branding": lambda s, it: exports.put_branding(
+        s, tenant_id=it.tenant, branding=Branding()
+    ),
+    "exports.reels_with": lambda s, it: exports.reels_with(
+        s, tenant_id=it.tenant, stream_id=it.stream
     ),
     "exports.remove": lambda s, it: exports.remove(s, tenant_id=it.tenant, export_id=it.export),
     "exports.record_export": lambda s, it: exports.record_export(

@@ -9,11 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.exports.reels import ReelOrder, ReelPart, chapters_of_reel, choose_parts
+from domain.exports.reels import (
+    ReelOrder,
+    ReelPart,
+    Transition,
+    TransitionKind,
+    chapters_of_reel,
+    choose_parts,
+    starts_of,
+)
+
+DISSOLVE = Transition(kind=TransitionKind.DISSOLVE, duration=1.0)
 
 
-def part(start: float, duration: float, score: float) -> ReelPart:
+def part(start: float, duration: float, score: float, *, stream: UUID | None = None) -> ReelPart:
     return ReelPart(
+        stream_id=stream,
         highlight_id=uuid4(),
         clip_id=UUID(int=round(start * 1000)),
         clip_key="x.mp4",
@@ -83,4 +94,40 @@ def test_chapters_follow_each_other_in_the_file() -> None:
     assert [(each.start, each.end, each.title) for each in chapters] == [
         (0.0, 5.0, "60"),
         (5.0, 12.0, "10"),
+    ]
+
+
+def test_clips_that_overlap_in_a_transition_take_less_of_the_seconds() -> None:
+    clips = [part(0, 10, 0.9), part(100, 10, 0.8), part(200, 10, 0.7)]
+    cut = choose_parts(clips, seconds=28, order=ReelOrder.TIME)
+    dissolved = choose_parts(clips, seconds=28, order=ReelOrder.TIME, transition=DISSOLVE)
+    assert titles(cut) == ["0", "100"]
+    assert titles(dissolved) == ["0", "100", "200"]
+    assert starts_of(dissolved, DISSOLVE) == (0, 9, 18, 28)
+
+
+def test_a_clip_that_is_all_transition_is_left_out() -> None:
+    clips = [part(0, 10, 0.5), part(100, 2, 0.9)]
+    chosen = choose_parts(clips, seconds=60, order=ReelOrder.TIME, transition=DISSOLVE)
+    assert titles(chosen) == ["0"]
+
+
+def test_a_chapter_begins_where_its_clip_appears_and_ends_where_the_next_one_does() -> None:
+    chapters = chapters_of_reel([part(60, 5, 0.5), part(10, 7, 0.9)], DISSOLVE)
+    assert [(each.start, each.end) for each in chapters] == [(0.0, 4.0), (4.0, 11.0)]
+
+
+def test_the_same_seconds_of_two_streams_are_both_shown_one_stream_after_the_other() -> None:
+    one, other = uuid4(), uuid4()
+    clips = [
+        part(0, 10, 0.5, stream=other),
+        part(5, 10, 0.6, stream=one),
+        part(8, 10, 0.9, stream=one),
+        part(40, 10, 0.4, stream=one),
+    ]
+    chosen = choose_parts(clips, seconds=60, order=ReelOrder.TIME, streams=(one, other))
+    assert [(each.title, each.stream_id) for each in chosen] == [
+        ("8", one),
+        ("40", one),
+        ("0", other),
     ]

@@ -21,6 +21,7 @@ from tldrtv_highlights.models.connections import (
 )
 from tldrtv_highlights.models.events import StreamEvent
 from tldrtv_highlights.models.exports import (
+    Branding,
     Export,
     ExportBatch,
     ExportBatchFile,
@@ -86,6 +87,7 @@ __all__ = [
     "AuditActor",
     "AuditEntry",
     "AuditTarget",
+    "Branding",
     "Budget",
     "BudgetList",
     "Chapter",

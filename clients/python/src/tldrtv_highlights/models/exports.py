@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from pydantic import AwareDatetime
 
@@ -29,6 +29,7 @@ class ExportSource(Model):
     clip_id: str | None
     start: float
     end: float
+    other_stream_ids: tuple[str, ...] = ()
     chapters: tuple[ReelChapter, ...] = ()
 
 
@@ -72,6 +73,7 @@ class Export(Model):
     source: ExportSource
     exact: bool
     batch_id: str | None
+    branding_version: int | None
     renditions: tuple[ExportRendition, ...]
     message: str
     created_at: AwareDatetime
@@ -82,6 +84,16 @@ class Export(Model):
     def is_finished(self) -> bool:
         """Return True if its status will not change."""
         return self.status in _FINISHED
+
+
+class Branding(Model):
+    """What exports show by default: watermark, lower third and style of captions as put."""
+
+    version: int
+    watermark: dict[str, Any] | None
+    lower_third: dict[str, Any] | None
+    caption_style: dict[str, Any] | None
+    updated_at: AwareDatetime | None
 
 
 class ExportBatch(Model):

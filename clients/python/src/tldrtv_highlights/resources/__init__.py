@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tldrtv_highlights.resources.audit import Audit
+from tldrtv_highlights.resources.branding import DefaultBranding
 from tldrtv_highlights.resources.clips import Clips
 from tldrtv_highlights.resources.connections import Connections
 from tldrtv_highlights.resources.deletions import Deletions
@@ -22,6 +23,7 @@ __all__ = [
     "Audit",
     "Clips",
     "Connections",
+    "DefaultBranding",
     "Deletions",
     "ExportBatches",
     "Exports",

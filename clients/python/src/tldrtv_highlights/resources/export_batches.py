@@ -32,6 +32,9 @@ class ExportBatches(Resource[Transport]):
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the field's name
         highlight_ids: Sequence[Identity] | None = None,
         watermark: Mapping[str, Any] | None = None,
+        lower_third: Mapping[str, Any] | None = None,
+        caption_style: Mapping[str, Any] | None = None,
+        branding: str | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
         """Start a batch: one export per highlight, all with the same renditions.
@@ -41,6 +44,9 @@ class ExportBatches(Resource[Transport]):
             filter: such as `{"stream_id": …, "tags": ["goal"], "min_score": 0.5, "limit": 10}`.
             highlight_ids: instead of a filter.
             watermark: such as `{"text": "tldrtv", "position": "top_left"}`.
+            lower_third: such as `{"seconds": 4}`; what it leaves out is that of each highlight.
+            caption_style: such as `{"position": "top", "color": "#FFE000"}`.
+            branding: `none` leaves out the default branding.
             idempotency_key: by default a new one, so that a lost answer starts nothing twice.
         """
         return Sent(
@@ -49,6 +55,9 @@ class ExportBatches(Resource[Transport]):
                 filter=filter,
                 highlight_ids=highlight_ids,
                 watermark=watermark,
+                lower_third=lower_third,
+                caption_style=caption_style,
+                branding=branding,
             ),
             headers=keyed(idempotency_key),
         )

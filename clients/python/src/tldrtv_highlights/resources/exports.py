@@ -33,6 +33,8 @@ class Exports(Resource[Transport]):
         *,
         watermark: Mapping[str, Any] | None = None,
         lower_third: Mapping[str, Any] | None = None,
+        caption_style: Mapping[str, Any] | None = None,
+        branding: str | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
         """Start an export.
@@ -44,6 +46,8 @@ class Exports(Resource[Transport]):
             watermark: such as `{"text": "tldrtv", "position": "top_left"}`.
             lower_third: such as `{"title": "2-1", "seconds": 4}`; what it leaves out is that of
                 the highlight.
+            caption_style: such as `{"position": "top", "color": "#FFE000"}`.
+            branding: `none` leaves out the default branding.
             idempotency_key: by default a new one, so that a lost answer starts nothing twice.
         """
         return Sent(
@@ -52,6 +56,8 @@ class Exports(Resource[Transport]):
                 renditions=renditions,
                 watermark=watermark,
                 lower_third=lower_third,
+                caption_style=caption_style,
+                branding=branding,
             ),
             headers=keyed(idempotency_key),
         )

@@ -1,0 +1,55 @@
+"""Default branding: what exports show unless their request says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tldrtv_highlights._endpoint import Endpoint, Sent, given
+from tldrtv_highlights._resource import Resource, Transport, operation
+from tldrtv_highlights.models import Branding
+
+
+class DefaultBranding(Resource[Transport]):
+    """What exports, batches and reels show unless their request says otherwise."""
+
+    @operation(
+        Endpoint(operation_id="getBranding", method="GET", path="/v1/branding", answer=Branding)
+    )
+    def get(self) -> Sent:
+        """Read the default branding; it is empty if none was set."""
+        return Sent()
+
+    @operation(
+        Endpoint(operation_id="putBranding", method="PUT", path="/v1/branding", answer=Branding)
+    )
+    def put(
+        self,
+        *,
+        watermark: Mapping[str, Any] | None = None,
+        lower_third: Mapping[str, Any] | None = None,
+        caption_style: Mapping[str, Any] | None = None,
+    ) -> Sent:
+        """Replace the default branding; exports that exist keep theirs.
+
+        Args:
+            watermark: such as `{"text": "tldrtv", "position": "top_left"}`.
+            lower_third: such as `{"seconds": 4}`; what it leaves out is that of each highlight.
+            caption_style: such as `{"position": "top", "color": "#FFE000"}`.
+        """
+        return Sent(
+            body=given(watermark=watermark, lower_third=lower_third, caption_style=caption_style)
+        )
+
+    @operation(
+        Endpoint(
+            operation_id="deleteBranding",
+            method="DELETE",
+            path="/v1/branding",
+            answer=type(None),
+            repeatable=False,
+        )
+    )
+    def delete(self) -> Sent:
+        """Export without default branding from now on."""
+        return Sent()
