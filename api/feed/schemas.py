@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from api.request_model import RequestModel
 from domain.feed.clock import ClockSource, FeedClock
@@ -16,7 +16,7 @@ from infra.db.tables import FeedEventRow
 
 FARTHEST_SET: float = 600.0
 
-_EVENT = {
+_EVENT: dict[str, JsonValue] = {
     "id": "goal-2",
     "revision": 1,
     "kind": "score",

@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import select
 
 from activities.selection import SelectionActivities
-from app.services.exports import NewExport, completed_lower_third
+from app.services.exports import about_highlight
 from domain.analysis.screen import MatchState
-from domain.exports.models import LowerThird, RenditionFormat, RenditionSpec
+from domain.exports.models import LowerThird
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.selection import SelectHighlightsInput, SelectionState
 from domain.score import DIMENSIONS, HighlightScore
 from infra.db.engine import Database
+from infra.db.repositories import highlights
 from infra.db.tables import EventRow
 from infra.profiles.store import ProfileStore
 from tests.factories.rows import candidate
@@ -144,16 +145,12 @@ async def test_a_lower_third_is_in_the_language_asked_for(
 ) -> None:
     assert titled["id"]
     (highlight,) = await listed(account)
-    new = NewExport(
-        tenant_id=account.tenant_id,
-        export_id=UUID(int=1),
-        renditions=(RenditionSpec(format=RenditionFormat.MP4),),
-        lower_third=LowerThird(language="ar"),
-        highlight_id=UUID(highlight["id"]),
-    )
     async with database.session(account.tenant_id) as session:
-        lower = await completed_lower_third(session, new)
-    assert lower is not None
+        about = await highlights.get(
+            session, tenant_id=account.tenant_id, highlight_id=UUID(highlight["id"])
+        )
+    assert about is not None
+    lower = about_highlight(LowerThird(language="ar"), about)
     assert (lower.title, lower.score, lower.tags) == ("هدف، 2-1، 63'", "2-1", ("هدف",))
 
 

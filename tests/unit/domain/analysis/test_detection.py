@@ -227,7 +227,8 @@ def test_an_official_event_replaces_a_hint_of_the_same_moment() -> None:
 
 def test_an_event_that_is_read_with_each_window_counts_once() -> None:
     frames, event = play(90), fed(40.0, hint=False)
-    state, candidates = DetectorState(), []
+    state = DetectorState()
+    candidates: list[HighlightCandidate] = []
     for first in range(0, len(frames), 24):
         state, settled = advance(
             state, frames[first : first + 24], [event], tenant_id=TENANT, stream_id=STREAM
