@@ -77,7 +77,7 @@ async def test_a_correction_cuts_another_clip_and_the_first_one_stays(
         stream = await start(temporal_client)
         await script.waiting_at_edge.wait()
         async with asyncio.timeout(60):
-            while (await stream.query(StreamWorkflow.status)).clips < 1:  # noqa: ASYNC110 - Temporal decides when
+            while (await stream.query(StreamWorkflow.status)).clips < 1:
                 pass
             (first,) = script.rendered
             for correction in (
@@ -493,7 +493,7 @@ async def test_a_decision_that_comes_late_does_not_hold_up_following(
         assert script.fetched == list(range(9))
         back.set()
         async with asyncio.timeout(60):
-            while (await stream.query(StreamWorkflow.status)).clips < 1:  # noqa: ASYNC110 - Temporal decides when
+            while (await stream.query(StreamWorkflow.status)).clips < 1:
                 pass
         await stream.signal(StreamWorkflow.stop, StopRequest())
         result = await stream.result()
@@ -517,7 +517,7 @@ async def test_a_correction_that_needs_newer_media_makes_following_return(
     async with running(temporal_client, script):
         stream = await start(temporal_client)
         async with asyncio.timeout(60):
-            while (await stream.query(StreamWorkflow.status)).clips < 1:  # noqa: ASYNC110 - Temporal decides when
+            while (await stream.query(StreamWorkflow.status)).clips < 1:
                 pass
         third.set()
         await fourth.wait()  # to 18 s, but the workflow does not know
@@ -682,8 +682,8 @@ async def test_events_of_a_feed_are_linked_and_take_a_highlight_with_them(
     async with running(temporal_client, script):
         stream = await start(temporal_client)
         await script.waiting_at_edge.wait()
-        while (await stream.query(StreamWorkflow.status)).clips < 1:  # noqa: ASYNC110 - Temporal decides when
-            await asyncio.sleep(0.05)
+        while (await stream.query(StreamWorkflow.status)).clips < 1:
+            pass
         highlight = script.rendered[0].highlight_id
         assert highlight is not None
         script.withdraw.append(highlight)

@@ -103,7 +103,7 @@ async def record_corrected(client: Client) -> None:
     async with running(client, script):
         stream = await start(client)
         await script.waiting_at_edge.wait()
-        while (await stream.query(StreamWorkflow.status)).clips < 1:  # noqa: ASYNC110 - Temporal decides when
+        while (await stream.query(StreamWorkflow.status)).clips < 1:
             pass
         correction = HighlightCorrection(start=8.0, end=11.0)
         highlight = script.rendered[0].highlight_id
@@ -154,7 +154,7 @@ async def record_late(client: Client) -> None:
     async with running(client, script):
         stream = await start(client)
         await script.waiting_at_edge.wait()
-        while (await stream.query(StreamWorkflow.status)).clips < 1:  # noqa: ASYNC110 - Temporal decides when
+        while (await stream.query(StreamWorkflow.status)).clips < 1:
             pass
         await stream.signal(StreamWorkflow.stop, StopRequest())
         await stream.result()
@@ -167,8 +167,8 @@ async def record_fed(client: Client) -> None:
     async with running(client, script):
         stream = await start(client)
         await script.waiting_at_edge.wait()
-        while (await stream.query(StreamWorkflow.status)).clips < 1:  # noqa: ASYNC110 - Temporal decides when
-            await asyncio.sleep(0.05)
+        while (await stream.query(StreamWorkflow.status)).clips < 1:
+            pass
         highlight = script.rendered[0].highlight_id
         assert highlight is not None
         script.withdraw.append(highlight)
