@@ -42,7 +42,7 @@ UNRESOLVED: Final = frozenset({FeedOutcome.WAITING, FeedOutcome.UNPLACED})
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredEvent:
+class FeedEventRecord:
     """An event with what is known of it.
 
     Attributes:
@@ -83,7 +83,7 @@ class FeedRuling:
 
 
 def rule_on(
-    stored: StoredEvent,
+    stored: FeedEventRecord,
     place: FeedPlace,
     targets: Sequence[LinkTarget],
     *,
@@ -149,7 +149,7 @@ def _followed(
     return max(before, key=lambda each: (each.id in prefer, each.peak, each.id), default=None)
 
 
-def is_sole_base(stored: StoredEvent, others: Sequence[StoredEvent]) -> bool:
+def is_sole_base(stored: FeedEventRecord, others: Sequence[FeedEventRecord]) -> bool:
     """Return True if a highlight rests on an event alone.
 
     Args:
@@ -162,7 +162,7 @@ def is_sole_base(stored: StoredEvent, others: Sequence[StoredEvent]) -> bool:
 
 
 def stale_tags(
-    stored: StoredEvent, others: Sequence[StoredEvent], tags: Sequence[str], peak: float
+    stored: FeedEventRecord, others: Sequence[FeedEventRecord], tags: Sequence[str], peak: float
 ) -> tuple[str, ...]:
     """Return the tags that a highlight has only from an event that was taken back.
 
@@ -178,7 +178,7 @@ def stale_tags(
     return tuple(tag for tag in tags if tag in own - still)
 
 
-def bet_tags(peak: float, events: Sequence[StoredEvent]) -> tuple[str, ...]:
+def bet_tags(peak: float, events: Sequence[FeedEventRecord]) -> tuple[str, ...]:
     """Return the tags that events and markets give a highlight, sorted.
 
     `near_miss`: the odds of a selection fell as if it had won, and rose again within a minute,

@@ -31,7 +31,7 @@ from domain.feed.linking import (
     FOLLOWING,
     FeedRuling,
     LinkTarget,
-    StoredEvent,
+    FeedEventRecord,
     bet_tags,
     is_sole_base,
     rule_on,
@@ -247,7 +247,7 @@ class FeedService:
         self,
         session: AsyncSession,
         row: FeedEventRow,
-        stored: StoredEvent,
+        stored: FeedEventRecord,
         scene: _Scene,
         request: LinkFeedInput,
     ) -> FeedRuling:
@@ -292,7 +292,7 @@ class FeedService:
         )
 
     async def _take_back(
-        self, session: AsyncSession, row: FeedEventRow, stored: StoredEvent
+        self, session: AsyncSession, row: FeedEventRow, stored: FeedEventRecord
     ) -> list[UUID]:
         """Undo what rested on an event alone; return the highlights that were withdrawn."""
         if stored.highlight is None:

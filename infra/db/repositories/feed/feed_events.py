@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 
 from domain.feed.clock import FeedClock
 from domain.feed.evidence import FeedPlace
-from domain.feed.linking import UNRESOLVED, FeedRuling, StoredEvent
+from domain.feed.linking import UNRESOLVED, FeedRuling, FeedEventRecord
 from domain.feed.models import FeedEvent, FeedEventKind, FeedOutcome
 from domain.highlights.selection import HIDDEN
 from domain.ids import feed_event_id
@@ -377,12 +377,12 @@ def event_of(row: FeedEventRow) -> FeedEvent:
     return FeedEvent.model_validate(row.content)
 
 
-def stored_event(row: FeedEventRow, *, taken_back_by: str | None = None) -> StoredEvent:
+def stored_event(row: FeedEventRow, *, taken_back_by: str | None = None) -> FeedEventRecord:
     """Return a row as the rules of linking take it."""
     place = None
     if row.place is not None and row.error is not None:
         place = FeedPlace(row.place, row.error)
-    return StoredEvent(
+    return FeedEventRecord(
         id=row.id,
         event=event_of(row),
         outcome=FeedOutcome(row.outcome),

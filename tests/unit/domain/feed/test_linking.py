@@ -8,21 +8,21 @@ from uuid import UUID
 import pytest
 
 from domain.feed.evidence import FeedPlace
-from domain.feed.linking import LinkTarget, StoredEvent, bet_tags, is_sole_base, rule_on
+from domain.feed.linking import LinkTarget, FeedEventRecord, bet_tags, is_sole_base, rule_on
 from domain.feed.models import FeedEvent, FeedOutcome
 
 MOMENT = LinkTarget(id=UUID(int=60), start=56.0, peak=60.0, end=64.0)
 HIDDEN = LinkTarget(id=UUID(int=61), start=56.0, peak=60.0, end=64.0, is_shown=False)
 
 
-def stored(number: int = 1, *, at: float = 60.0, **fields: Any) -> StoredEvent:  # noqa: ANN401
+def stored(number: int = 1, *, at: float = 60.0, **fields: Any) -> FeedEventRecord:  # noqa: ANN401
     state = {
         name: fields.pop(name)
         for name in ("highlight", "is_base", "taken_back_by")
         if name in fields
     }
     content = {"id": f"e{number}", "kind": "score", "at": {"media": at}} | fields
-    return StoredEvent(
+    return FeedEventRecord(
         id=UUID(int=number),
         event=FeedEvent.model_validate(content),
         place=FeedPlace(at, 0.5),
@@ -30,7 +30,7 @@ def stored(number: int = 1, *, at: float = 60.0, **fields: Any) -> StoredEvent: 
     )
 
 
-def outcome(event: StoredEvent, *targets: LinkTarget, analyzed: float = 500.0) -> FeedOutcome:
+def outcome(event: FeedEventRecord, *targets: LinkTarget, analyzed: float = 500.0) -> FeedOutcome:
     assert event.place is not None
     return rule_on(event, event.place, targets, analyzed=analyzed, ended=False).outcome
 
@@ -74,7 +74,7 @@ def test_a_highlight_rests_on_an_event_unless_another_speaks_for_it() -> None:
     assert not is_sole_base(goal, [goal, stored(3, highlight=MOMENT.id)])
 
 
-def move(number: int, at: float, before: float, after: float) -> StoredEvent:
+def move(number: int, at: float, before: float, after: float) -> FeedEventRecord:
     odds = {"before": before, "after": after}
     return stored(number, at=at, kind="odds", odds=odds, market="next goal", selection="home")
 
@@ -98,6 +98,6 @@ def move(number: int, at: float, before: float, after: float) -> StoredEvent:
     ],
 )
 def test_tags_of_bets_are_rules_over_events(
-    events: list[StoredEvent], tags: tuple[str, ...]
+    events: list[FeedEventRecord], tags: tuple[str, ...]
 ) -> None:
     assert bet_tags(60.0, events) == tags
