@@ -70,6 +70,7 @@ def test_every_kind_of_life_is_stored() -> None:
         "export-batch",
         "export-batch-resumed",
         "failed",
+        "fed",
         "failed-unrecorded",
         "maintenance",
         "inbound-reconcile",
