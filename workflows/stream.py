@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -50,8 +51,10 @@ with workflow.unsafe.imports_passed_through():
 # Temporal limits a run to 10,000 signals; its continue-as-new suggestion may come too late.
 _SIGNALS_PER_RUN = 5_000
 
-# Seconds between two looks at events that wait for their moment to be decided.
-_LINK_INTERVAL = 10.0
+# Events of a feed may come every second, and each pass that links them costs about ten history
+# events: the time between two passes, and between two while events only wait for their moment.
+_LINK_SPACING = timedelta(seconds=5)
+_LINK_INTERVAL = timedelta(seconds=15)
 
 # The next `follow_stream` waits this long for selection, so that it knows which media the new
 # clips wait for. The follower downloads meanwhile.
@@ -330,17 +333,21 @@ class StreamWorkflow:
             self._discards += self._ledger.record_linked(result)
             if ended and not self._ledger.has_new_feed_events:
                 return
-            if self._ledger.has_feed_events and not self._ledger.has_new_feed_events:
-                await self._wait_to_link()
+            await self._wait_to_link()
 
     async def _wait_to_link(self) -> None:
-        try:
-            await workflow.wait_condition(
-                lambda: self._ledger.has_new_feed_events or self._analysis_done or self._rotating,
-                timeout=timedelta(seconds=_LINK_INTERVAL),
-            )
-        except TimeoutError:
+        def ends() -> bool:
+            return self._analysis_done or self._rotating
+
+        with suppress(TimeoutError):
+            await workflow.wait_condition(ends, timeout=_LINK_SPACING)
+        if not self._ledger.has_feed_events:
             return
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._ledger.has_new_feed_events or ends(),
+                timeout=_LINK_INTERVAL - _LINK_SPACING,
+            )
 
     async def _fetch_windows(self) -> None:
         while self._ledger.end is None:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 
 from domain.feed.clock import FeedClock
 from domain.feed.evidence import FeedPlace
-from domain.feed.linking import UNRESOLVED, FeedRuling, FeedEventRecord
+from domain.feed.linking import UNRESOLVED, FeedEventRecord, FeedRuling
 from domain.feed.models import FeedEvent, FeedEventKind, FeedOutcome
 from domain.highlights.selection import HIDDEN
 from domain.ids import feed_event_id
