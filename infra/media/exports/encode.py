@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import ffmpeg
 from ffmpeg.dag.nodes import GlobalStream, OutputStream
 
+from domain.exports.cards import NO_CARDS, Card, Cards
 from domain.exports.models import (
     LONGEST_PREVIEW,
     MOVIES,
@@ -23,7 +24,6 @@ from domain.exports.models import (
     RenditionSpec,
     Watermark,
 )
-from domain.exports.cards import NO_CARDS, Card, Cards
 from domain.model import Model
 from infra.media.concat import Spliced
 from infra.media.exports.cards import with_cards, with_silence
@@ -257,15 +257,7 @@ def encode_command(
     heard = [each for each in encodings if each.has_sound]
     if heard and spliced.sound is not None:
         sound = joined_sound(spliced.sound, skip=spliced.start - offset, limits=limits)
-        for target, plain in _shared(sound, _by(heard, lambda each: each.loudness)):
-            leveled = plain
-            if target is not None and target in loudness:
-                leveled = _leveled(plain, target, loudness[target])
-            if cards:
-                leveled = with_silence(leveled, cards, duration=duration)
-            sounds |= dict(
-                _shared(leveled, {each: [] for each in heard if each.loudness == target})
-            )
+        sounds = _sounds(sound, heard, loudness, cards, duration=duration)
     length = duration + cards.seconds
     outputs = [
         _output(each, path, pictures.get(each), sounds.get(each), spliced, duration=length)
@@ -281,6 +273,27 @@ def encode_command(
         "error",
         *joined.compile(cmd=str(binary), overwrite_output=True)[1:],
     ]
+
+
+def _sounds(
+    sound: ffmpeg.AudioStream,
+    encodings: Sequence[Encoding],
+    loudness: Mapping[int, Loudness],
+    cards: Cards,
+    *,
+    duration: float,
+) -> dict[Encoding, ffmpeg.AudioStream]:
+    """Return the sound of each encoding of a source of that duration (s)."""
+    sounds: dict[Encoding, ffmpeg.AudioStream] = {}
+    for target, plain in _shared(sound, _by(encodings, lambda each: each.loudness)):
+        leveled = plain
+        if target is not None and target in loudness:
+            leveled = _leveled(plain, target, loudness[target])
+        if cards:
+            leveled = with_silence(leveled, cards, duration=duration)
+        alike = dict.fromkeys(each for each in encodings if each.loudness == target)
+        sounds |= dict(_shared(leveled, alike))
+    return sounds
 
 
 def _by(

@@ -282,7 +282,7 @@ async def test_chapters_of_a_reel_begin_after_its_intro(
     marked = await renderer.with_chapters(file, chapters_of_reel(parts, lead=INTRO))
     with av.open(str(marked.path)) as container:
         found = [
-            (each["metadata"]["title"], float(each["start"] * each["time_base"]))
+            (each["metadata"]["title"], float(each["start"] * (each["time_base"] or 0)))
             for each in container.chapters()
         ]
     assert found == [("Intro", 0.0), ("One", INTRO), ("Two", INTRO + DURATION / 2)]
