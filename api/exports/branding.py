@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.auth import Administrator, AuditActor, Reader
 from api.errors.reference import WITH_BODY, WITH_KEY, documented
 from api.exports.schemas import (
+    EXAMPLE_IMAGE,
     CaptionStyleRequest,
     CardRequest,
     EndCardRequest,
@@ -34,6 +35,11 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "watermark": {"text": "tldrtv", "position": "top_right", "opacity": 0.7},
     "lower_third": {"seconds": 4},
     "caption_style": {"position": "top", "color": "#FFE000"},
+    "intro": {"image": EXAMPLE_IMAGE, "seconds": 2, "background": "#101820"},
+    "end_card": {
+        "default": {"image": EXAMPLE_IMAGE},
+        "territories": {"DE": {"image": EXAMPLE_IMAGE, "seconds": 4}},
+    },
 }
 
 

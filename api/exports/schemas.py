@@ -51,6 +51,9 @@ from infra.storage.signed_urls import export_path
 
 _MOST_TAGS: Final = 20
 _HIGHLIGHT: Final = "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21"
+EXAMPLE_IMAGE: Final = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mM4AQAAygDJNEIn8wAAAABJRU5ErkJggg=="
+)
 _REQUEST: dict[str, Any] = {
     "source": {"highlight_id": _HIGHLIGHT},
     "renditions": [
@@ -60,6 +63,8 @@ _REQUEST: dict[str, Any] = {
     ],
     "watermark": {"text": "tldrtv", "position": "top_right", "opacity": 0.7},
     "lower_third": {"seconds": 4},
+    "intro": {"image": EXAMPLE_IMAGE, "seconds": 2},
+    "territory": "DE",
 }
 Position = Annotated[FiniteFloat, Field(ge=0.0, le=1e9)]
 
