@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import base64
-import io
 from typing import Any
 from uuid import UUID
 
 import pytest
-from PIL import Image
 
 from api.exports.branding import MAX_BODY_BYTES
 from domain.exports.batches import BatchRef, NextExportsInput
 from domain.exports.models import ExportSpec
 from infra.db.engine import Database
 from infra.db.repositories import exports
+from tests.factories.cards import card
 from tests.factories.rows import new_clip, new_highlight, new_stream
 from tests.integration.api.conftest import Account
 from tests.integration.api.problems import assert_problem
@@ -25,12 +24,6 @@ BRANDING: dict[str, Any] = {
     "caption_style": {"position": "top", "color": "#FFE000"},
 }
 MP4 = [{"format": "mp4"}]
-
-
-def card(color: str, seconds: float = 2.0) -> dict[str, Any]:
-    target = io.BytesIO()
-    Image.new("RGB", (16, 9), color).save(target, "PNG")
-    return {"image": base64.b64encode(target.getvalue()).decode(), "seconds": seconds}
 
 
 CARDS: dict[str, Any] = {
