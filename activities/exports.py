@@ -35,6 +35,7 @@ from domain.media.segments import Line, SegmentRef
 from infra.db.engine import Database
 from infra.db.repositories import exports
 from infra.media.concat import SourceFile, SpliceError
+from infra.media.exports.cards import BadCardError
 from infra.media.exports.renderer import BadWatermarkError, ExportRenderer, RenditionFile
 from infra.media.ffmpeg import FfmpegError, FfmpegKilledError
 from infra.media.render import Cut
@@ -126,19 +127,29 @@ class ExportActivities(Exports):
                     raise _refusal(message, "media_damaged") from error
                 except BadWatermarkError as error:
                     raise _refusal(str(error), "bad_watermark") from error
-                if chapters := chapters_of_reel(spec.source.parts, spec.source.transition):
-                    files = {
-                        number: await self._renderer.with_chapters(file, chapters)
-                        if spec.renditions[number - 1].format is RenditionFormat.MP4
-                        else file
-                        for number, file in files.items()
-                    }
+                except BadCardError as error:
+                    raise _refusal(str(error), "bad_card") from error
+                files = {
+                    number: await self._with_chapters(spec, number, file)
+                    for number, file in files.items()
+                }
                 # All files were checked before the first one is stored.
                 results = [
                     await self._store(spec, number, file, at=source.at)
                     for number, file in sorted(files.items())
                 ]
         return RenderedExport(renditions=tuple(results))
+
+    async def _with_chapters(
+        self, spec: ExportSpec, number: int, file: RenditionFile
+    ) -> RenditionFile:
+        """Return an MP4 of a reel with chapter marks; any other file as it is."""
+        rendition = spec.renditions[number - 1]
+        source, lead = spec.source, spec.cards_of(rendition).lead
+        chapters = chapters_of_reel(source.parts, source.transition, lead=lead)
+        if not chapters or rendition.format is not RenditionFormat.MP4:
+            return file
+        return await self._renderer.with_chapters(file, chapters)
 
     @activity.defn(name="delete_export")
     async def delete_export(self, request: RenderExportInput) -> None:

@@ -174,7 +174,8 @@ class Exports(ABC):
         Raises:
             ApplicationError: `media_missing` or `clip_missing` (not retryable) when the source is
                 not stored, `media_damaged` when nothing in it can be read, `bad_watermark` when
-                the watermark's picture cannot be used.
+                the watermark's picture cannot be used, `bad_card` when that of an intro, outro or
+                end card cannot.
             FfmpegError: the encoder failed.
         """
 

@@ -73,6 +73,7 @@ _CORS_RESPONSE_HEADERS: Final = (
 )
 _CORS_MAX_AGE: Final = 600
 _MAX_BODY_BYTES: Final = 64 << 10
+_WITH_PICTURES: Final = tuple(each.router.prefix for each in (branding, export_batches, exports))
 _MAX_URI_BYTES: Final = 8 << 10
 _MAX_HEADERS_BYTES: Final = 16 << 10
 _MIN_GZIP_BYTES: Final = 1024
@@ -172,7 +173,10 @@ def _add_middleware(app: FastAPI, services: Services) -> None:
     app.add_middleware(
         BodyLimit,
         limit=_MAX_BODY_BYTES,
-        larger={hms_webhooks.PREFIX: hms_webhooks.MAX_BODY_BYTES},
+        larger={
+            hms_webhooks.PREFIX: hms_webhooks.MAX_BODY_BYTES,
+            **dict.fromkeys(_WITH_PICTURES, branding.MAX_BODY_BYTES),
+        },
         streamed={recordings.UPLOAD_PATH: recordings.MAX_UPLOAD_BYTES},
         reads=_READS,
     )

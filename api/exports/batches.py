@@ -57,6 +57,9 @@ from infra.storage.zip_file import zipped
 router = APIRouter(prefix="/v1/export-batches", tags=["exports"])
 _NEWEST: Final = "-created_at"
 _MOST: Final = 1000
+_PICTURES: Final = {"watermark", "intro", "outro", "end_card"}
+"""Of a request; the exports of the batch hold them."""
+
 _MOST_TAGS: Final = 20
 _LONGEST_NAME: Final = 80
 _UNSAFE: Final = frozenset('/\\:*?"<>|')
@@ -222,10 +225,14 @@ async def create_export_batch(
             tenant_id=caller.tenant_id,
             batch_id=batch_id,
             renditions=tuple(body.renditions),
-            request=body.model_dump(mode="json", exclude={"watermark"}, by_alias=True),
+            request=body.model_dump(mode="json", exclude=_PICTURES, by_alias=True),
             watermark=body.watermark,
             lower_third=body.lower_third,
             caption_style=body.caption_style,
+            intro=body.intro,
+            outro=body.outro,
+            end_card=body.end_card,
+            territory=body.territory,
             branding=body.branding,
             highlight_ids=tuple(body.highlight_ids or ()),
             criteria=None if wanted is None else wanted.criteria,

@@ -10,20 +10,36 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.auth import Administrator, AuditActor, Reader
 from api.errors.reference import WITH_BODY, WITH_KEY, documented
-from api.exports.schemas import CaptionStyleRequest, LowerThirdRequest, WatermarkRequest
+from api.exports.schemas import (
+    EXAMPLE_IMAGE,
+    CaptionStyleRequest,
+    CardRequest,
+    EndCardRequest,
+    LowerThirdRequest,
+    WatermarkRequest,
+)
 from api.middleware.json_content import require_json
 from api.request_model import RequestModel
 from api.services import ServicesDependency
 from app.services import exports as export_service
+from domain.exports.cards import Card, EndCard
 from domain.exports.models import Branding, CaptionStyle, LowerThird, Watermark
 from infra.db.repositories import exports
 from infra.db.tables import BrandingRow
 
 router = APIRouter(prefix="/v1/branding", tags=["exports"])
+MAX_BODY_BYTES: Final = 2 << 20
+"""Of requests with pictures: an intro, an outro, an end card for every territory, a watermark."""
+
 _EXAMPLE: Final[dict[str, Any]] = {
     "watermark": {"text": "tldrtv", "position": "top_right", "opacity": 0.7},
     "lower_third": {"seconds": 4},
     "caption_style": {"position": "top", "color": "#FFE000"},
+    "intro": {"image": EXAMPLE_IMAGE, "seconds": 2, "background": "#101820"},
+    "end_card": {
+        "default": {"image": EXAMPLE_IMAGE},
+        "territories": {"DE": {"image": EXAMPLE_IMAGE, "seconds": 4}},
+    },
 }
 
 
@@ -41,6 +57,12 @@ class BrandingRequest(RequestModel):
     caption_style: CaptionStyleRequest | None = Field(
         default=None, description="How captions are drawn, where a rendition has `captions`."
     )
+    intro: CardRequest | None = Field(default=None, description="Before the source, in movies.")
+    outro: CardRequest | None = Field(default=None, description="After the source, in movies.")
+    end_card: EndCardRequest | None = Field(
+        default=None,
+        description="After the outro, in movies; that of the `territory` of each export.",
+    )
 
 
 class BrandingModel(BaseModel):
@@ -50,6 +72,9 @@ class BrandingModel(BaseModel):
     watermark: Watermark | None
     lower_third: LowerThird | None
     caption_style: CaptionStyle | None
+    intro: Card | None
+    outro: Card | None
+    end_card: EndCard | None
     updated_at: datetime | None = Field(description="Null before the first change.")
 
     @classmethod
@@ -61,6 +86,9 @@ class BrandingModel(BaseModel):
             watermark=branding.watermark,
             lower_third=branding.lower_third,
             caption_style=branding.caption_style,
+            intro=branding.intro,
+            outro=branding.outro,
+            end_card=branding.end_card,
             updated_at=None if row is None else row.updated_at,
         )
 
@@ -87,7 +115,12 @@ async def put_branding(
     the branding that they were asked for with.
     """
     branding = Branding(
-        watermark=body.watermark, lower_third=body.lower_third, caption_style=body.caption_style
+        watermark=body.watermark,
+        lower_third=body.lower_third,
+        caption_style=body.caption_style,
+        intro=body.intro,
+        outro=body.outro,
+        end_card=body.end_card,
     )
     async with services.database.session(caller.tenant_id) as session:
         row = await export_service.put_branding(

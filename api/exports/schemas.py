@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 from api.request_model import RequestModel
 from api.services import Services
 from app.services.exports import NewReel
+from domain.exports.cards import MOST_TERRITORIES, Card, EndCard, Territory
 from domain.exports.models import (
     FINISHED,
     LONGEST,
@@ -50,6 +51,9 @@ from infra.storage.signed_urls import export_path
 
 _MOST_TAGS: Final = 20
 _HIGHLIGHT: Final = "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21"
+EXAMPLE_IMAGE: Final = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mM4AQAAygDJNEIn8wAAAABJRU5ErkJggg=="
+)
 _REQUEST: dict[str, Any] = {
     "source": {"highlight_id": _HIGHLIGHT},
     "renditions": [
@@ -59,6 +63,8 @@ _REQUEST: dict[str, Any] = {
     ],
     "watermark": {"text": "tldrtv", "position": "top_right", "opacity": 0.7},
     "lower_third": {"seconds": 4},
+    "intro": {"image": EXAMPLE_IMAGE, "seconds": 2},
+    "territory": "DE",
 }
 Position = Annotated[FiniteFloat, Field(ge=0.0, le=1e9)]
 
@@ -200,6 +206,11 @@ class RenditionRequest(RequestModel, RenditionSpec):
         description="True draws the stream's captions into a movie. A rendition fails if the "
         "stream has none.",
     )
+    cards: bool = Field(
+        default=True,
+        description="False leaves the export's intro, outro and end card out of this rendition. "
+        "Movies show them; `captions` and `storyboard` have the times of a movie with them.",
+    )
 
 
 class WatermarkRequest(RequestModel, Watermark):
@@ -223,6 +234,23 @@ class CaptionStyleRequest(RequestModel, CaptionStyle):
     model_config = ConfigDict(extra="forbid")
 
 
+class CardRequest(RequestModel, Card):
+    """A PNG or JPEG in base64, shown for some seconds in silence, as large as it fits."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class EndCardRequest(RequestModel, EndCard):
+    """The last card, by territory (ISO 3166-1 alpha-2); `default` for all others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    default: CardRequest | None = None
+    territories: Annotated[dict[Territory, CardRequest], Field(max_length=MOST_TERRITORIES)] = (
+        Field(default={})
+    )
+
+
 class BrandedRequest(RequestModel):
     """What is drawn into the pictures of an export, or of all exports of a batch."""
 
@@ -230,6 +258,16 @@ class BrandedRequest(RequestModel):
     lower_third: LowerThirdRequest | None = None
     caption_style: CaptionStyleRequest | None = Field(
         default=None, description="How captions are drawn, where a rendition has `captions`."
+    )
+    intro: CardRequest | None = Field(default=None, description="Before the source, in movies.")
+    outro: CardRequest | None = Field(default=None, description="After the source, in movies.")
+    end_card: EndCardRequest | None = Field(
+        default=None, description="After the outro, in movies; that of the `territory`."
+    )
+    territory: Territory | None = Field(
+        default=None,
+        description="Where the files will be shown, as ISO 3166-1 alpha-2 code. It chooses the end "
+        "card.",
     )
     branding: BrandingChoice = Field(
         default=BrandingChoice.DEFAULT,
@@ -266,7 +304,8 @@ class ExportSourceModel(BaseModel):
         default=[], description="Streams of which a reel has clips, besides `stream_id`."
     )
     chapters: list[ReelChapter] = Field(
-        default=[], description="The clips of a reel, in seconds of its file."
+        default=[],
+        description="The clips of a reel, in seconds of its movie; they begin after its intro.",
     )
 
 
@@ -283,6 +322,9 @@ class RenditionModel(BaseModel):
     watermark: bool
     lower_third: bool
     captions: bool
+    cards: bool = Field(
+        description="Whether it shows an intro, outro or end card, or its times count them."
+    )
     status: ExportStatus
     url: str | None = Field(description="Signed URL of the file; needs no API key.")
     index_url: str | None = Field(
@@ -334,6 +376,7 @@ class RenditionModel(BaseModel):
             and rendition.lower_third
             and rendition.format in MOVIES,
             captions=rendition.captions,
+            cards=bool(spec.cards_of(rendition)),
             status=export_status if result is None else result.status,
             url=link(made.key, "download"),
             index_url=link(made.index, "index"),
@@ -366,6 +409,7 @@ class ExportModel(BaseModel):
         description="Version of your default branding that the export shows; null for none. Later "
         "changes of the branding do not change the export."
     )
+    territory: Territory | None = Field(description="It chose the end card.")
     renditions: list[RenditionModel]
     message: str = Field(description="Why the export failed, if it did.")
     created_at: datetime
@@ -387,11 +431,14 @@ class ExportModel(BaseModel):
                 start=source.start,
                 end=source.end,
                 other_stream_ids=list(source.other_stream_ids),
-                chapters=list(chapters_of_reel(source.parts, source.transition)),
+                chapters=list(
+                    chapters_of_reel(source.parts, source.transition, lead=spec.cards.lead)
+                ),
             ),
             exact=spec.exact,
             batch_id=row.batch_id,
             branding_version=spec.branding_version,
+            territory=spec.territory,
             renditions=[
                 RenditionModel.of(
                     row,

@@ -24,6 +24,7 @@ from app.services.exports import (
 )
 from domain import task_queues
 from domain.exports.batches import BatchRef, ExportBatchInput
+from domain.exports.cards import Card, EndCard, Territory
 from domain.exports.models import (
     FINISHED,
     BrandingChoice,
@@ -77,6 +78,10 @@ class NewExportBatch:
     watermark: Watermark | None = None
     lower_third: LowerThird | None = None
     caption_style: CaptionStyle | None = None
+    intro: Card | None = None
+    outro: Card | None = None
+    end_card: EndCard | None = None
+    territory: Territory | None = None
     branding: BrandingChoice = BrandingChoice.DEFAULT
     highlight_ids: tuple[UUID, ...] = ()
     criteria: HighlightFilter | None = None
@@ -135,6 +140,7 @@ class ExportBatchService:
             exports=len(sources),
         )
         brand = await brand_of(session, new.tenant_id, new.branding)
+        end_card = new.end_card or brand.branding.end_card
         lower = new.lower_third or brand.branding.lower_third
         for number, (about, source) in enumerate(sources, start=1):
             spec = ExportSpec(
@@ -145,6 +151,10 @@ class ExportBatchService:
                 watermark=new.watermark or brand.branding.watermark,
                 lower_third=None if lower is None else about_highlight(lower, about),
                 caption_style=new.caption_style or brand.branding.caption_style,
+                intro=new.intro or brand.branding.intro,
+                outro=new.outro or brand.branding.outro,
+                end_card=None if end_card is None else end_card.card_in(new.territory),
+                territory=new.territory,
                 branding_version=brand.version,
             )
             await exports.create(session, spec, batch_id=new.batch_id, batch_number=number)

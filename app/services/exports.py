@@ -22,6 +22,7 @@ from temporalio.service import RPCError
 from domain import task_queues
 from domain.analysis.screen import MatchState
 from domain.clips.models import ClipStatus
+from domain.exports.cards import Card, EndCard, Territory
 from domain.exports.models import (
     FINISHED,
     Branding,
@@ -104,6 +105,10 @@ class NewExport:
     watermark: Watermark | None = None
     lower_third: LowerThird | None = None
     caption_style: CaptionStyle | None = None
+    intro: Card | None = None
+    outro: Card | None = None
+    end_card: EndCard | None = None
+    territory: Territory | None = None
     branding: BrandingChoice = BrandingChoice.DEFAULT
     highlight_id: UUID | None = None
     clip_id: UUID | None = None
@@ -157,6 +162,7 @@ class ExportService:
         if found is not None:
             return found
         brand = await brand_of(session, new.tenant_id, new.branding)
+        end_card = new.end_card or brand.branding.end_card
         lower = new.lower_third or brand.branding.lower_third
         source = await _source(session, new)
         if lower is not None and new.highlight_id is not None:
@@ -173,6 +179,10 @@ class ExportService:
             # Without a highlight there may be nothing to say.
             lower_third=lower if lower is not None and lower.has_text else None,
             caption_style=new.caption_style or brand.branding.caption_style,
+            intro=new.intro or brand.branding.intro,
+            outro=new.outro or brand.branding.outro,
+            end_card=None if end_card is None else end_card.card_in(new.territory),
+            territory=new.territory,
             branding_version=brand.version,
             exact=new.exact,
         )

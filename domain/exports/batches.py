@@ -73,8 +73,8 @@ class ExportBatchInput(Model):
     Attributes:
         after: number of the last export that had its turn in an earlier run.
         at_a_time: exports that are made at the same time.
-        page: exports that are read together. Their specifications lie in the history, each with
-            its watermark's picture (48 KB at most), and a payload may have 2 MB.
+        page: exports that are read together, at most. Their specifications lie in the history with
+            their pictures, so that fewer are read if those are large.
         pages: pages until the workflow continues as new.
     """
 

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from domain.exports.cards import NO_CARDS, Card, Cards, EndCard, Territory
 from domain.exports.presets import PRESETS, Preset, PresetName
 from domain.exports.reels import CUT, ReelPart, Transition
 from domain.model import Model
@@ -68,6 +69,9 @@ class RenditionFormat(StrEnum):
 
 
 MOVIES: Final = frozenset({RenditionFormat.MP4, RenditionFormat.HLS, RenditionFormat.WEBM})
+TIMED_BY_MOVIE: Final = frozenset({RenditionFormat.STORYBOARD, RenditionFormat.CAPTIONS})
+"""Formats whose times are seconds of the movie that they are played with."""
+
 PREVIEWS: Final = frozenset({RenditionFormat.WEBP, RenditionFormat.GIF})
 STILLS: Final = frozenset({RenditionFormat.THUMBNAIL, RenditionFormat.STORYBOARD})
 INDEXED: Final = frozenset({RenditionFormat.HLS, RenditionFormat.STORYBOARD})
@@ -123,6 +127,8 @@ class RenditionSpec(Model):
         watermark: whether the export's watermark is in the picture.
         lower_third: whether the export's lower third is in the picture; movies only.
         captions: whether the stream's captions are in the picture; movies only.
+        cards: whether the export's intro, outro and end card are shown by a movie, and counted by
+            the times of a storyboard or of captions.
     """
 
     format: RenditionFormat
@@ -134,6 +140,7 @@ class RenditionSpec(Model):
     watermark: bool = True
     lower_third: bool = True
     captions: bool = False
+    cards: bool = True
 
     @model_validator(mode="after")
     def _check_preset(self) -> Self:
@@ -318,6 +325,9 @@ class Branding(Model):
     watermark: Watermark | None = None
     lower_third: LowerThird | None = None
     caption_style: CaptionStyle | None = None
+    intro: Card | None = None
+    outro: Card | None = None
+    end_card: EndCard | None = None
 
 
 class BrandingChoice(StrEnum):
@@ -362,7 +372,8 @@ class ExportSpec(Model):
     boundaries of stored segments around it, and pictures are copied.
 
     The branding is that of the time of the request, whatever the tenant's default is later;
-    `branding_version` says which default it came from, None for none.
+    `branding_version` says which default it came from, None for none. `end_card` is that of the
+    `territory`.
     """
 
     id: UUID
@@ -372,8 +383,26 @@ class ExportSpec(Model):
     watermark: Watermark | None = None
     lower_third: LowerThird | None = None
     caption_style: CaptionStyle | None = None
+    intro: Card | None = None
+    outro: Card | None = None
+    end_card: Card | None = None
+    territory: Territory | None = None
     branding_version: PositiveInt | None = None
     exact: bool = True
+
+    @property
+    def cards(self) -> Cards:
+        """The cards of its movies: the intro, then the outro and the end card."""
+        return Cards(
+            before=() if self.intro is None else (self.intro,),
+            after=tuple(card for card in (self.outro, self.end_card) if card is not None),
+        )
+
+    def cards_of(self, rendition: RenditionSpec) -> Cards:
+        """Return the cards that a rendition shows, or by which its times are later."""
+        if rendition.cards and rendition.format in MOVIES | TIMED_BY_MOVIE:
+            return self.cards
+        return NO_CARDS
 
     def key(self, number: int) -> str:
         """Return the name of a rendition's file in the clip store."""

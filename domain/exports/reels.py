@@ -160,12 +160,17 @@ def starts_of(parts: Sequence[ReelPart], transition: Transition) -> tuple[float,
 
 
 def chapters_of_reel(
-    parts: Sequence[ReelPart], transition: Transition = CUT
+    parts: Sequence[ReelPart], transition: Transition = CUT, *, lead: float = 0.0
 ) -> tuple[ReelChapter, ...]:
-    """Return one chapter per clip, in seconds of the reel; it ends where the next clip appears."""
+    """Return one chapter per clip, in seconds of the file; it ends where the next clip appears.
+
+    `lead` is how many seconds of the file come before the first clip.
+    """
     if not parts:
         return ()
     return tuple(
-        ReelChapter(start=start, end=end, title=part.title, highlight_id=part.highlight_id)
+        ReelChapter(
+            start=lead + start, end=lead + end, title=part.title, highlight_id=part.highlight_id
+        )
         for part, (start, end) in zip(parts, pairwise(starts_of(parts, transition)), strict=True)
     )

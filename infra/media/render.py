@@ -42,6 +42,7 @@ _TOP_FRAME_RATE = 120.0
 _HD_HEIGHT = 720
 _HDR_TRANSFERS = frozenset({16, 18})  # SMPTE ST 2084 and ARIB STD-B67 (ISO/IEC 23091-2)
 _UNSPECIFIED = 2
+_HD_COLOR = (1, 1, 1)
 # Matrix coefficients (ISO/IEC 23091-2) as the scale filter names them; 5 and 6 are the same.
 ColorMatrix = Literal["bt709", "fcc", "smpte170m", "smpte240m", "bt2020"]
 _MATRICES: dict[int, ColorMatrix] = {
@@ -224,7 +225,6 @@ SOUND_OPTIONS: Mapping[str, str | int] = {"c:a": "aac", "b:a": "128k", "ac": 2, 
 
 def picture_options(spliced: Spliced) -> dict[str, str | int | float]:
     """Return how pictures are encoded for MP4."""
-    frame_rate = min(_TOP_FRAME_RATE, max(run.frame_rate for run in spliced.runs))
     return {
         "c:v": "libx264",
         "preset": "veryfast",
@@ -236,8 +236,13 @@ def picture_options(spliced: Spliced) -> dict[str, str | int | float]:
         "fps_mode:v": "vfr",
         "enc_time_base:v": f"1:{TICKS}",
         "video_track_timescale": TICKS,
-        "x264-params": f"fps={frame_rate:.3f}",
+        "x264-params": f"fps={top_frame_rate(spliced):.3f}",
     }
+
+
+def top_frame_rate(spliced: Spliced) -> float:
+    """Return the highest frame rate of joined pictures, within bounds."""
+    return min(_TOP_FRAME_RATE, max(run.frame_rate for run in spliced.runs))
 
 
 def joined_picture(spliced: Spliced, *, end: float, limits: FfmpegLimits) -> ffmpeg.VideoStream:
@@ -286,6 +291,17 @@ def _joined(spliced: Spliced, *, limits: FfmpegLimits) -> ffmpeg.VideoStream:
 def color_matrix(spliced: Spliced) -> ColorMatrix:
     """Return the color matrix of the joined pictures."""
     return _matrix(max(spliced.runs, key=lambda run: run.seconds))
+
+
+def color_tags(spliced: Spliced) -> tuple[int, int, int]:
+    """Return matrix, transfer and primaries (ISO/IEC 23091-2) that joined pictures state."""
+    main = max(spliced.runs, key=lambda run: run.seconds)
+    if _is_hdr(main):
+        return _HD_COLOR
+    if len({_matrix(run) for run in spliced.runs}) == 1:
+        return main.color
+    matrix = next(number for number, name in _MATRICES.items() if name == _matrix(main))
+    return matrix, *main.color[1:]
 
 
 def _is_hdr(run: PictureRun) -> bool:

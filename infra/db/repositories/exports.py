@@ -338,8 +338,12 @@ async def exports_of_batch(
     )
 
 
+_LARGEST_PAGE: Final = 1 << 20
+"""Bytes of the exports that are read together: a Temporal payload may have 2 MB."""
+
+
 async def next_exports(session: AsyncSession, request: NextExportsInput) -> NextExports:
-    """Return the next exports that are queued, in order.
+    """Return the next exports that are queued, in order; fewer if their pictures are large.
 
     Raises:
         RecordMissingError: the batch does not exist.
@@ -357,9 +361,15 @@ async def next_exports(session: AsyncSession, request: NextExportsInput) -> Next
         .order_by(Export.batch_number)
         .limit(request.limit)
     )
-    return NextExports(
-        items=tuple(BatchItem(number=row.batch_number or 1, spec=spec_of(row)) for row in rows)
-    )
+    items: list[BatchItem] = []
+    size = 0
+    for row in rows:
+        item = BatchItem(number=row.batch_number or 1, spec=spec_of(row))
+        size += len(item.model_dump_json())
+        if items and size > _LARGEST_PAGE:
+            break
+        items.append(item)
+    return NextExports(items=tuple(items))
 
 
 async def start_batch(session: AsyncSession, batch: BatchRef) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import ffmpeg
 from ffmpeg.dag.nodes import GlobalStream, OutputStream
 
+from domain.exports.cards import NO_CARDS, Card, Cards
 from domain.exports.models import (
     LONGEST_PREVIEW,
     MOVIES,
@@ -25,6 +26,7 @@ from domain.exports.models import (
 )
 from domain.model import Model
 from infra.media.concat import Spliced
+from infra.media.exports.cards import with_cards, with_silence
 from infra.media.exports.subtitles import clock
 from infra.media.exports.tracking import Track, tracked
 from infra.media.ffmpeg import FfmpegLimits
@@ -53,6 +55,8 @@ _VP9: Final[Mapping[str, str | int]] = {
     "cpu-used": 6,
     "fps_mode:v": "vfr",
 }
+
+_NO_FILES: Final[Mapping[Card, Path]] = {}
 
 _Options = dict[str, str | int | float]
 _K = TypeVar("_K")
@@ -90,12 +94,14 @@ class Encoding(NamedTuple):
         look: of the pictures; None without any.
         loudness: target (LUFS), None to leave the sound as it is.
         bit_rate: most bits per second that its network's size limit allows.
+        cards: whether it is a movie between the export's cards.
     """
 
     format: RenditionFormat
     look: Look | None
     loudness: int | None
     bit_rate: int | None
+    cards: bool = False
 
     @property
     def has_sound(self) -> bool:
@@ -143,14 +149,17 @@ class Storyboard(Model):
         """Rows of pictures."""
         return math.ceil(self.count / self.columns)
 
-    def webvtt(self, duration: float) -> str:
-        """Return the WebVTT that says which part of the file shows which seconds."""
+    def webvtt(self, duration: float, *, lead: float = 0.0) -> str:
+        """Return the WebVTT that says which part of the file shows which seconds.
+
+        `lead` is how many seconds of the movie come before the first picture.
+        """
         lines = ["WEBVTT", ""]
         for number in range(self.count):
             start = number * self.interval
             x, y = number % self.columns * self.width, number // self.columns * self.height
             lines += [
-                f"{clock(start)} --> {clock(min(duration, start + self.interval))}",
+                f"{clock(lead + start)} --> {clock(lead + min(duration, start + self.interval))}",
                 f"{{file}}#xywh={x},{y},{self.width},{self.height}",
                 "",
             ]
@@ -175,9 +184,11 @@ def encoding_of(
             and rendition.format in MOVIES,
             captions=rendition.captions,
         )
+    cards = spec.cards_of(rendition)
     bit_rate = None
     if rendition.network is not None:
-        bit_rate = int(rendition.network.largest * 8 * _SIZE_SHARE / duration) - _SOUND_BITS
+        length = duration + cards.seconds
+        bit_rate = int(rendition.network.largest * 8 * _SIZE_SHARE / length) - _SOUND_BITS
     format_ = rendition.format
     return Encoding(
         # A playlist of the same movie needs no other encoder.
@@ -185,6 +196,7 @@ def encoding_of(
         look=look,
         loudness=rendition.effective_loudness if spliced.sound is not None else None,
         bit_rate=bit_rate if bit_rate is not None and bit_rate < 50_000_000 else None,  # noqa: PLR2004
+        cards=bool(cards) and rendition.format in MOVIES,
     )
 
 
@@ -201,6 +213,8 @@ def encode_command(
     texts: Mapping[Look, Path],
     tracks: Mapping[Look, Track],
     limits: FfmpegLimits,
+    cards: Cards = NO_CARDS,
+    card_files: Mapping[Card, Path] = _NO_FILES,
 ) -> list[str]:
     """Return the command line that makes all `encodings`, the binary first.
 
@@ -216,6 +230,8 @@ def encode_command(
         texts: subtitles to draw, by look.
         tracks: of crops that follow the action, by look.
         limits: of the process.
+        cards: shown by all of them before and after the source.
+        card_files: pictures of the cards.
     """
     duration = end - spliced.start
     pictures: dict[Encoding, ffmpeg.VideoStream] = {}
@@ -234,19 +250,17 @@ def encode_command(
             if look in texts:
                 shown = shown.ass(filename=str(texts[look]), shaping="complex")
             shown = shown.format(pix_fmts="yuv420p")
+            if cards:
+                size = look.width, look.height
+                shown = with_cards(shown, cards, card_files, spliced, size=size, duration=duration)
             pictures |= dict(_shared(shown, {each: [each] for each in seen if each.look == look}))
     heard = [each for each in encodings if each.has_sound]
     if heard and spliced.sound is not None:
         sound = joined_sound(spliced.sound, skip=spliced.start - offset, limits=limits)
-        for target, plain in _shared(sound, _by(heard, lambda each: each.loudness)):
-            leveled = plain
-            if target is not None and target in loudness:
-                leveled = _leveled(plain, target, loudness[target])
-            sounds |= dict(
-                _shared(leveled, {each: [] for each in heard if each.loudness == target})
-            )
+        sounds = _sounds(sound, heard, loudness, cards, duration=duration)
+    length = duration + cards.seconds
     outputs = [
-        _output(each, path, pictures.get(each), sounds.get(each), spliced, duration=duration)
+        _output(each, path, pictures.get(each), sounds.get(each), spliced, duration=length)
         for each, path in encodings.items()
     ]
     joined: OutputStream | GlobalStream = outputs[0]
@@ -259,6 +273,27 @@ def encode_command(
         "error",
         *joined.compile(cmd=str(binary), overwrite_output=True)[1:],
     ]
+
+
+def _sounds(
+    sound: ffmpeg.AudioStream,
+    encodings: Sequence[Encoding],
+    loudness: Mapping[int, Loudness],
+    cards: Cards,
+    *,
+    duration: float,
+) -> dict[Encoding, ffmpeg.AudioStream]:
+    """Return the sound of each encoding of a source of that duration (s)."""
+    sounds: dict[Encoding, ffmpeg.AudioStream] = {}
+    for target, plain in _shared(sound, _by(encodings, lambda each: each.loudness)):
+        leveled = plain
+        if target is not None and target in loudness:
+            leveled = _leveled(plain, target, loudness[target])
+        if cards:
+            leveled = with_silence(leveled, cards, duration=duration)
+        alike = dict.fromkeys(each for each in encodings if each.loudness == target)
+        sounds |= dict(_shared(leveled, alike))
+    return sounds
 
 
 def _by(

@@ -16,6 +16,7 @@ import av
 import av.error
 import structlog
 
+from domain.exports.cards import NO_CARDS
 from domain.exports.models import (
     MOVIES,
     STILLS,
@@ -30,6 +31,7 @@ from domain.media.packet_times import TICKS
 from domain.media.segments import Line
 from domain.model import Model
 from infra.media.concat import SourceFile, Spliced, splice
+from infra.media.exports.cards import write_cards
 from infra.media.exports.chapters import chapter_marks, chapters_command
 from infra.media.exports.encode import (
     Encoding,
@@ -132,6 +134,7 @@ class ExportRenderer:
             FfmpegError: ffmpeg failed or ran into a limit.
             MediaError: reading the media took too long or too much memory.
             BadWatermarkError: the watermark's picture cannot be used.
+            BadCardError: the picture of an intro, outro or end card cannot be used.
         """
         end = cut.offset + cut.duration
         spliced = await self._pool.run(
@@ -158,7 +161,8 @@ class ExportRenderer:
             if number in missing:
                 continue
             if rendition.format is RenditionFormat.CAPTIONS:
-                files[number] = await asyncio.to_thread(_write_captions, source, number)
+                lead = spec.cards_of(rendition).lead
+                files[number] = await asyncio.to_thread(_write_captions, source, number, lead)
                 continue
             encoding = encoding_of(rendition, spec, spliced, duration=source.duration)
             encodings[encoding].append(number)
@@ -167,7 +171,7 @@ class ExportRenderer:
             path, copied = made[encoding]
             for number in sharing:
                 files[number] = await self._finished(
-                    source, wanted[number], encoding, number, path, copied=copied
+                    source, spec, encoding, number, path, copied=copied
                 )
         return files
 
@@ -226,30 +230,48 @@ class ExportRenderer:
                 made[encoding] = copy, True
             else:
                 left[encoding] = source.directory / f"encoded{place}{_suffix(encoding.format)}"
-        if left:
-            targets = {each.loudness for each in left if each.loudness is not None}
-            loudness = {target: await self._measured(source, target) for target in targets}
-            looks = {each.look: None for each in left if each.look is not None}
-            logo = None
-            if any(look.watermark for look in looks) and spec.watermark is not None:
-                logo = await self._pool.run(_write_logo, spec.watermark, source.directory)
-            texts = await asyncio.to_thread(_write_texts, source, spec, list(looks))
-            command = encode_command(
-                left,
-                source.spliced,
-                binary=self._binary,
-                offset=source.cut.offset,
-                end=source.end,
-                loudness={target: level for target, level in loudness.items() if level is not None},
-                watermark=spec.watermark,
-                logo=logo,
-                texts=texts,
-                tracks=await self._tracks(source, left),
-                limits=self._limits,
-            )
-            await run_ffmpeg(command, limits=self._limits, on_progress=on_progress)
-            made |= {encoding: (path, False) for encoding, path in left.items()}
+        # The others would have to wait for the intro, with their pictures in memory.
+        for is_between in (False, True):
+            together = {each: path for each, path in left.items() if each.cards is is_between}
+            if together:
+                await self._encode(source, together, spec, on_progress, is_between=is_between)
+        made |= {encoding: (path, False) for encoding, path in left.items()}
         return made
+
+    async def _encode(
+        self,
+        source: _Source,
+        encodings: Mapping[Encoding, Path],
+        spec: ExportSpec,
+        on_progress: Callable[[float], None] | None,
+        *,
+        is_between: bool,
+    ) -> None:
+        """Encode files out of one decoded source, all between the export's cards or none."""
+        targets = {each.loudness for each in encodings if each.loudness is not None}
+        loudness = {target: await self._measured(source, target) for target in targets}
+        looks = {each.look: None for each in encodings if each.look is not None}
+        logo = None
+        if any(look.watermark for look in looks) and spec.watermark is not None:
+            logo = await self._pool.run(_write_logo, spec.watermark, source.directory)
+        cards = spec.cards if is_between else NO_CARDS
+        texts = await asyncio.to_thread(_write_texts, source, spec, list(looks))
+        command = encode_command(
+            encodings,
+            source.spliced,
+            binary=self._binary,
+            offset=source.cut.offset,
+            end=source.end,
+            loudness={target: level for target, level in loudness.items() if level is not None},
+            watermark=spec.watermark,
+            logo=logo,
+            texts=texts,
+            tracks=await self._tracks(source, encodings),
+            limits=self._limits,
+            cards=cards,
+            card_files=await self._pool.run(write_cards, cards, source.directory),
+        )
+        await run_ffmpeg(command, limits=self._limits, on_progress=on_progress)
 
     async def _tracks(self, source: _Source, encodings: Iterable[Encoding]) -> Mapping[Look, Track]:
         """Return the track of each look that follows the action; the film is watched once."""
@@ -334,7 +356,7 @@ class ExportRenderer:
     async def _finished(
         self,
         source: _Source,
-        rendition: RenditionSpec,
+        spec: ExportSpec,
         encoding: Encoding,
         number: int,
         path: Path,
@@ -342,7 +364,8 @@ class ExportRenderer:
         copied: bool,
     ) -> RenditionFile:
         """Return a rendition's own file, checked."""
-        directory = source.directory
+        directory, rendition = source.directory, spec.renditions[number - 1]
+        cards = spec.cards_of(rendition)
         if rendition.format is RenditionFormat.THUMBNAIL:
             return await self._best(source, path)
         index = None
@@ -357,7 +380,7 @@ class ExportRenderer:
             path = target.with_suffix(".mp4")
         if rendition.format is RenditionFormat.STORYBOARD and encoding.look is not None:
             board = Storyboard.of(source.duration, encoding.look.width, encoding.look.height)
-            index = board.webvtt(source.duration)
+            index = board.webvtt(source.duration, lead=cards.lead)
         facts = await self._pool.run(_facts, path, rendition.format)
         loudness = None
         if encoding.loudness is not None and facts.has_audio:
@@ -376,7 +399,9 @@ class ExportRenderer:
             sha256=facts.sha256,
             copied=copied,
         )
-        return file.model_copy(update={"problem": _problem(rendition, file, facts, source)})
+        expected = source.duration + cards.seconds
+        problem = _problem(rendition, file, facts, source, expected=expected)
+        return file.model_copy(update={"problem": problem})
 
     async def _best(self, source: _Source, pattern: Path) -> RenditionFile:
         names = await asyncio.to_thread(
@@ -421,6 +446,7 @@ class _Source:
             encoding.format is RenditionFormat.MP4
             and encoding.loudness is None
             and encoding.bit_rate is None
+            and not encoding.cards
             and (
                 look is None
                 or (
@@ -442,10 +468,10 @@ def _suffix(form: RenditionFormat) -> str:
     }.get(form, ".mp4")
 
 
-def _write_captions(source: _Source, number: int) -> RenditionFile:
-    """Write the captions of a source as WebVTT."""
+def _write_captions(source: _Source, number: int, lead: float) -> RenditionFile:
+    """Write the captions of a source as WebVTT; it begins after `lead` seconds of the movie."""
     path = source.directory / f"captions{number}.vtt"
-    path.write_text(webvtt(source.captions), encoding="utf-8")
+    path.write_text(webvtt(source.captions, lead=lead), encoding="utf-8")
     return RenditionFile(
         path=path,
         start=source.spliced.start,
@@ -538,13 +564,18 @@ def _facts(path: Path, form: RenditionFormat) -> ClipFile:
 
 
 def _problem(
-    rendition: RenditionSpec, file: RenditionFile, facts: ClipFile, source: _Source
+    rendition: RenditionSpec,
+    file: RenditionFile,
+    facts: ClipFile,
+    source: _Source,
+    *,
+    expected: float,
 ) -> str:
-    """Return what is wrong with a finished file; empty if nothing is."""
+    """Return what is wrong with a finished file of so many seconds; empty if nothing is."""
     if rendition.format in {*MOVIES, RenditionFormat.AUDIO}:
-        if abs(facts.duration - source.duration) > _FRAME_SLACK:
+        if abs(facts.duration - expected) > _FRAME_SLACK:
             return (
-                f"The file has {facts.duration:.2f} s of the source's {source.duration:.2f} s; "
+                f"The file has {facts.duration:.2f} s of the source's {expected:.2f} s; "
                 "part of the source cannot be decoded."
             )
         if rendition.format in MOVIES and source.spliced.runs and facts.width is None:

@@ -154,10 +154,13 @@ class Subtitles:
         self._events.append(f"Dialogue: {_ass_clock(start)},{_ass_clock(end)},{style},{text}")
 
 
-def webvtt(lines: Iterable[Line]) -> str:
-    """Return captions as WebVTT; their times are in seconds of the film."""
+def webvtt(lines: Iterable[Line], *, lead: float = 0.0) -> str:
+    """Return captions as WebVTT; their times are in seconds of the film.
+
+    `lead` is how many seconds of the movie come before the film.
+    """
     cues = [
-        f"{clock(start)} --> {clock(end)}\n{_escaped(text)}\n"
+        f"{clock(lead + start)} --> {clock(lead + end)}\n{_escaped(text)}\n"
         for start, end, text in caption_spans(lines)
     ]
     return "\n".join(["WEBVTT\n", *cues])

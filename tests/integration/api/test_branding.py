@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from api.exports.branding import MAX_BODY_BYTES
+from domain.exports.batches import BatchRef, NextExportsInput
 from domain.exports.models import ExportSpec
 from infra.db.engine import Database
 from infra.db.repositories import exports
+from tests.factories.cards import card
 from tests.factories.rows import new_clip, new_highlight, new_stream
 from tests.integration.api.conftest import Account
 from tests.integration.api.problems import assert_problem
@@ -20,6 +24,16 @@ BRANDING: dict[str, Any] = {
     "caption_style": {"position": "top", "color": "#FFE000"},
 }
 MP4 = [{"format": "mp4"}]
+
+
+CARDS: dict[str, Any] = {
+    "intro": card("red"),
+    "outro": card("blue"),
+    "end_card": {
+        "default": card("gray"),
+        "territories": {"DE": card("yellow"), "GB": card("white")},
+    },
+}
 
 
 async def highlight(account: Account, database: Database) -> UUID:
@@ -55,6 +69,9 @@ async def test_branding_is_read_replaced_and_deleted_with_rising_versions(
         "watermark": None,
         "lower_third": None,
         "caption_style": None,
+        "intro": None,
+        "outro": None,
+        "end_card": None,
         "updated_at": None,
     }
     put = (await http.put("/v1/branding", json=BRANDING)).json()
@@ -146,6 +163,14 @@ async def test_every_export_of_a_batch_has_the_lower_third_of_its_highlight(
         ({"caption_style": {"color": "red"}}, "/caption_style/color"),
         ({"lower_third": {"title": "a\nb"}}, "/lower_third/title"),
         ({"intro": "x"}, "/intro"),
+        ({"video": "x"}, "/video"),
+        ({"intro": {"image": "%%%"}}, "/intro/image"),
+        ({"outro": {"image": base64.b64encode(b"GIF89a").decode()}}, "/outro/image"),
+        ({"outro": card("red", 0.4)}, "/outro/seconds"),
+        ({"outro": card("red", 10.5)}, "/outro/seconds"),
+        ({"outro": card("red") | {"background": "red"}}, "/outro/background"),
+        ({"end_card": {}}, "/end_card"),
+        ({"end_card": {"default": {"image": "A" * 87_385}}}, "/end_card/default/image"),
     ],
 )
 async def test_branding_that_cannot_be_drawn_is_refused(
@@ -154,3 +179,84 @@ async def test_branding_that_cannot_be_drawn_is_refused(
     response = await account.http.put("/v1/branding", json=branding)
     assert_problem(response, 422, "invalid_request")
     assert response.json()["errors"][0]["pointer"] == pointer
+
+
+@pytest.mark.parametrize("code", ["UK", "de", "XX", "DEU"])
+async def test_a_territory_that_does_not_exist_is_refused(account: Account, code: str) -> None:
+    body = {"end_card": {"territories": {code: card("red")}}}
+    response = await account.http.put("/v1/branding", json=body)
+    assert_problem(response, 422, "invalid_request")
+    assert response.json()["errors"][0]["pointer"].startswith("/end_card/territories")
+    asked = {"source": {}, "renditions": MP4, "territory": code}
+    response = await account.http.post("/v1/exports", json=asked)
+    assert "/territory" in [each["pointer"] for each in response.json()["errors"]]
+
+
+async def test_an_export_shows_the_end_card_of_its_territory(
+    account: Account, database: Database
+) -> None:
+    put = await account.http.put("/v1/branding", json=CARDS)
+    assert put.status_code == 200, put.text
+    assert put.json()["end_card"]["territories"]["GB"]["seconds"] == 2.0
+    source = {"highlight_id": str(await highlight(account, database))}
+
+    async def shown(**asked: object) -> list[str | None]:
+        spec = await exported(account, database, source, **asked)
+        assert spec.territory == asked.get("territory")
+        cards = (spec.intro, spec.outro, spec.end_card)
+        return [None if each is None else each.image for each in cards]
+
+    intro, outro = CARDS["intro"]["image"], CARDS["outro"]["image"]
+    named = CARDS["end_card"]["territories"]
+    default = CARDS["end_card"]["default"]["image"]
+    assert await shown() == [intro, outro, default]
+    assert await shown(territory="DE") == [intro, outro, named["DE"]["image"]]
+    assert await shown(territory="FR") == [intro, outro, default]
+    assert await shown(branding="none", territory="DE") == [None, None, None]
+    only = {"territories": {"FR": card("green")}}
+    assert await shown(territory="DE", end_card=only, intro=card("green")) == [
+        *(card("green")["image"], outro),
+        None,
+    ]
+
+
+async def test_a_response_says_which_renditions_have_cards(
+    account: Account, database: Database
+) -> None:
+    source = {"highlight_id": str(await highlight(account, database))}
+    formats = [{"format": each} for each in ("mp4", "gif", "captions", "audio")]
+    body = {
+        "source": source,
+        "renditions": [*formats, {"format": "webm", "cards": False}],
+        "intro": card("red"),
+    }
+    found = (await account.http.post("/v1/exports", json=body)).json()
+    assert [each["cards"] for each in found["renditions"]] == [True, False, True, False, False]
+    await account.http.post(f"/v1/exports/{found['id']}/cancel")
+
+
+async def test_pictures_of_usual_size_fit_into_a_request_and_its_batch_into_payloads(
+    account: Account, database: Database
+) -> None:
+    noise = base64.b64decode(card("red")["image"]) + bytes(65_000)
+    large = {"image": base64.b64encode(noise).decode()}
+    body = {"intro": large, "outro": large, "end_card": {"default": large}}
+    assert (await account.http.put("/v1/branding", json=body)).status_code == 200
+    ids = [str(await highlight(account, database)) for _ in range(6)]
+    asked = {"highlight_ids": ids, "renditions": MP4}
+    response = await account.http.post("/v1/export-batches", json=asked)
+    assert response.status_code == 201, response.text
+    batch = BatchRef(tenant_id=account.tenant_id, batch_id=UUID(response.json()["id"]))
+    pages: list[list[int]] = [[0]]
+    async with database.session(account.tenant_id) as session:
+        while pages[-1]:
+            request = NextExportsInput(batch=batch, after=pages[-1][-1], limit=16)
+            found = await exports.next_exports(session, request)
+            # A payload of Temporal may have 2 MB.
+            assert len(found.model_dump_json()) < 1_100_000
+            pages.append([each.number for each in found.items])
+    assert len(pages) == 4
+    assert [number for page in pages for number in page] == list(range(7))
+    too_large = {"intro": large | {"image": "A" * MAX_BODY_BYTES}}
+    response = await account.http.put("/v1/branding", json=too_large)
+    assert_problem(response, 413, "body_too_large")

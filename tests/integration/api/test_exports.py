@@ -29,6 +29,7 @@ from infra.storage.clips import LocalClipStore
 from infra.storage.segment_index import StoredSegment, StoredSegments
 from infra.storage.segments import LocalSegmentStore
 from infra.storage.signed_urls import UrlSigner
+from tests.factories.cards import broken_card, card
 from tests.factories.clips import WHEN
 from tests.factories.film import film, pictures, segments
 from tests.factories.rows import clip_record, new_clip, new_export, new_highlight, new_stream
@@ -327,6 +328,49 @@ async def test_a_reel_is_one_film_with_chapters(
             for each in container.chapters()
         ]
     assert marks == [("Tor \N{TROPHY}", 0.0), ("Save; = 1", 10.0)]
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_reel_with_an_intro_has_its_chapters_after_it(
+    *,
+    account: Account,
+    anonymous: httpx.AsyncClient,
+    database: Database,
+    clip_root: Path,
+    tmp_path: Path,
+) -> None:
+    stream = await two_clips(account, database, clip_root)
+    reel = {"stream_id": str(stream), "seconds": 15, "text": "save"}
+    asked = (await ask(account, {"reel": reel}, intro=card("red", 1.0))).json()
+    chapters = asked["source"]["chapters"]
+    assert [(each["start"], each["end"]) for each in chapters] == [(1, 11)]
+    found = await finished(account, asked["id"])
+    assert (found["status"], found["message"]) == ("ready", "")
+    (mp4,) = found["renditions"]
+    assert mp4["duration"] == pytest.approx(11.0, abs=0.04)
+    file = tmp_path / "reel.mp4"
+    file.write_bytes((await anonymous.get(mp4["url"])).content)
+    assert [each.number for each in pictures(file)][25:] == [*range(250)]
+    with av.open(str(file)) as container:
+        marks = [
+            (each["metadata"]["title"], float(each["start"] * (each["time_base"] or 0)))
+            for each in container.chapters()
+        ]
+    assert marks == [("Intro", 0.0), ("Save; = 1", 1.0)]
+
+
+@pytest.mark.usefixtures("worker")
+async def test_an_export_whose_end_card_cannot_be_decoded_says_so(
+    account: Account, database: Database, media: LocalSegmentStore, parts: list[Path]
+) -> None:
+    stream = await new_stream(database, account.tenant_id)
+    await store(media, parts, account.tenant_id, stream)
+    asked = await ask(account, span(stream, 2.0, 4.0), end_card={"default": broken_card()})
+    found = await finished(account, asked.json()["id"])
+    assert found["status"] == "failed"
+    assert found["renditions"][0]["message"].startswith(
+        "The image of an intro, outro or end card cannot be read"
+    )
 
 
 @pytest.mark.usefixtures("worker")

@@ -36,7 +36,7 @@ CLIP = Clip.model_validate(
 RENDITION = ExportRendition.model_validate(
     dict.fromkeys(ExportRendition.model_fields)
     | {"number": 1, "format": "hls", "aspect": "source", "fit": "crop"}
-    | dict.fromkeys(("watermark", "lower_third", "captions"), False)
+    | dict.fromkeys(("watermark", "lower_third", "captions", "cards"), False)
     | {"status": "ready", "url": "http://x/", "index_url": "http://x/", "message": ""}
 )
 BATCH = ExportBatch.model_validate(
@@ -44,6 +44,7 @@ BATCH = ExportBatch.model_validate(
     | {"id": "b", "status": "ready", "zip_url": "http://x/", "message": "", "finished_at": None}
     | dict.fromkeys(("created_at", "updated_at"), "2026-01-01T00:00:00Z")
 )
+CARD = dict.fromkeys(("image", "seconds", "background"))
 # Where the type does not say which keys there are.
 ARGUMENTS: dict[str, object] = {
     "checks": dict.fromkeys(
@@ -59,12 +60,15 @@ ARGUMENTS: dict[str, object] = {
         dict.fromkeys(
             (
                 *("format", "aspect", "fit", "resolution", "loudness"),
-                *("preset", "watermark", "lower_third", "captions"),
+                *("preset", "watermark", "lower_third", "captions", "cards"),
             )
         )
     ],
     "watermark": dict.fromkeys(("text", "image", "position", "opacity", "margin", "scale")),
     "caption_style": dict.fromkeys(("position", "scale", "color", "background")),
+    "intro": CARD,
+    "outro": CARD,
+    "end_card": {"default": CARD, "territories": {"DE": CARD}},
     "lower_third": dict.fromkeys(("title", "language", "score", "tags", "start", "seconds")),
     "filter": dict.fromkeys(("stream_id", "tags", "min_score", "from", "to", "limit")),
     "events": [

@@ -49,6 +49,7 @@ class ExportRendition(Model):
     watermark: bool
     lower_third: bool
     captions: bool
+    cards: bool = False
     status: str
     url: str | None
     index_url: str | None
@@ -74,6 +75,7 @@ class Export(Model):
     exact: bool
     batch_id: str | None
     branding_version: int | None
+    territory: str | None = None
     renditions: tuple[ExportRendition, ...]
     message: str
     created_at: AwareDatetime
@@ -87,12 +89,15 @@ class Export(Model):
 
 
 class Branding(Model):
-    """What exports show by default: watermark, lower third and style of captions as put."""
+    """What exports show by default, each part as it was put."""
 
     version: int
     watermark: dict[str, Any] | None
     lower_third: dict[str, Any] | None
     caption_style: dict[str, Any] | None
+    intro: dict[str, Any] | None = None
+    outro: dict[str, Any] | None = None
+    end_card: dict[str, Any] | None = None
     updated_at: AwareDatetime | None
 
 

@@ -29,6 +29,9 @@ class DefaultBranding(Resource[Transport]):
         watermark: Mapping[str, Any] | None = None,
         lower_third: Mapping[str, Any] | None = None,
         caption_style: Mapping[str, Any] | None = None,
+        intro: Mapping[str, Any] | None = None,
+        outro: Mapping[str, Any] | None = None,
+        end_card: Mapping[str, Any] | None = None,
     ) -> Sent:
         """Replace the default branding; exports that exist keep theirs.
 
@@ -36,9 +39,19 @@ class DefaultBranding(Resource[Transport]):
             watermark: such as `{"text": "tldrtv", "position": "top_left"}`.
             lower_third: such as `{"seconds": 4}`; what it leaves out is that of each highlight.
             caption_style: such as `{"position": "top", "color": "#FFE000"}`.
+            intro: such as `{"image": …, "seconds": 3}` with a PNG or JPEG in base64.
+            outro: the same after the source.
+            end_card: such as `{"default": {"image": …}, "territories": {"DE": {"image": …}}}`.
         """
         return Sent(
-            body=given(watermark=watermark, lower_third=lower_third, caption_style=caption_style)
+            body=given(
+                watermark=watermark,
+                lower_third=lower_third,
+                caption_style=caption_style,
+                intro=intro,
+                outro=outro,
+                end_card=end_card,
+            )
         )
 
     @operation(

@@ -34,6 +34,10 @@ class Exports(Resource[Transport]):
         watermark: Mapping[str, Any] | None = None,
         lower_third: Mapping[str, Any] | None = None,
         caption_style: Mapping[str, Any] | None = None,
+        intro: Mapping[str, Any] | None = None,
+        outro: Mapping[str, Any] | None = None,
+        end_card: Mapping[str, Any] | None = None,
+        territory: str | None = None,
         branding: str | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
@@ -47,6 +51,10 @@ class Exports(Resource[Transport]):
             lower_third: such as `{"title": "2-1", "seconds": 4}`; what it leaves out is that of
                 the highlight.
             caption_style: such as `{"position": "top", "color": "#FFE000"}`.
+            intro: such as `{"image": …, "seconds": 3}` with a PNG or JPEG in base64.
+            outro: the same after the source.
+            end_card: such as `{"default": {"image": …}, "territories": {"DE": {"image": …}}}`.
+            territory: such as `DE` (ISO 3166-1 alpha-2), which chooses the end card.
             branding: `none` leaves out the default branding.
             idempotency_key: by default a new one, so that a lost answer starts nothing twice.
         """
@@ -57,6 +65,10 @@ class Exports(Resource[Transport]):
                 watermark=watermark,
                 lower_third=lower_third,
                 caption_style=caption_style,
+                intro=intro,
+                outro=outro,
+                end_card=end_card,
+                territory=territory,
                 branding=branding,
             ),
             headers=keyed(idempotency_key),
