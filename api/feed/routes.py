@@ -28,8 +28,9 @@ from app.services.feed.feed_service import clock_of
 from domain.feed.clock import ClockSource, FeedClock
 from domain.feed.models import FeedBatch, FeedOutcome, Subject
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import clips, streams
+from infra.db.repositories import clips, highlights, streams
 from infra.db.repositories.feed import feed_events
+from infra.db.repositories.highlights import HighlightFilter
 from infra.db.repositories.idempotency import StoredResponse
 
 _RECEIVED: Final = "-received_at"
@@ -205,8 +206,12 @@ async def list_subject_highlights(
     """
     after = decode(cursor, sort=_NEWEST, by_time=True)
     async with services.database.session(caller.tenant_id) as session:
-        rows = await feed_events.highlights_of_subject(
-            session, tenant_id=caller.tenant_id, subject=subject, after=after, limit=limit + 1
+        rows = await highlights.list_page(
+            session,
+            tenant_id=caller.tenant_id,
+            criteria=HighlightFilter(subject=subject),
+            after=after,
+            limit=limit + 1,
         )
         newest = await clips.latest_by_highlight(
             session, tenant_id=caller.tenant_id, highlight_ids=[row.id for row in rows]

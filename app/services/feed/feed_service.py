@@ -29,9 +29,9 @@ from domain.feed.evidence import (
 )
 from domain.feed.linking import (
     FOLLOWING,
+    FeedEventRecord,
     FeedRuling,
     LinkTarget,
-    FeedEventRecord,
     bet_tags,
     is_sole_base,
     rule_on,

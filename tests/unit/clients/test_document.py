@@ -66,7 +66,12 @@ ARGUMENTS: dict[str, object] = {
     "watermark": dict.fromkeys(("text", "image", "position", "opacity", "margin", "scale")),
     "caption_style": dict.fromkeys(("position", "scale", "color", "background")),
     "lower_third": dict.fromkeys(("title", "language", "score", "tags", "start", "seconds")),
-    "filter": dict.fromkeys(("stream_id", "tags", "min_score", "from", "to", "limit")),
+    "filter": dict.fromkeys(
+        (
+            *("stream_id", "tags", "market", "subject", "state", "period"),
+            *("min_score", "from", "to", "limit"),
+        )
+    ),
     "events": [
         dict.fromkeys(
             (

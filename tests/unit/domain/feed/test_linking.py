@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from domain.feed.evidence import FeedPlace
-from domain.feed.linking import LinkTarget, FeedEventRecord, bet_tags, is_sole_base, rule_on
+from domain.feed.linking import FeedEventRecord, LinkTarget, bet_tags, is_sole_base, rule_on
 from domain.feed.models import FeedEvent, FeedOutcome
 
 MOMENT = LinkTarget(id=UUID(int=60), start=56.0, peak=60.0, end=64.0)
