@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -48,10 +48,12 @@ SubjectPath = Annotated[Subject, Path(description="Your reference, such as that 
     responses=documented(*WITH_KEY, *WITH_BODY, *IDEMPOTENT, StreamNotFoundProblem),
 )
 async def send_feed_events(
+    *,
     stream_id: UUID,
     body: FeedEventsRequest,
     caller: Writer,
     services: ServicesDependency,
+    request: Request,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
     """Send up to 100 events of your feed: scores, odds, settled bets.
@@ -59,6 +61,9 @@ async def send_feed_events(
     An event replaces a lower revision of the same `id`, in any order of arrival; sending it again
     changes nothing. The answer has what became of each event so far, which is `waiting` for most
     events of a live stream: list them for their outcome, or subscribe to `subject.highlight`.
+
+    A stream takes as many events in a minute as your plan allows (the limit `feed`). A request that
+    exceeds it gets 429, and none of its events is stored.
     """
     once = IdempotentRequest(
         tenant_id=caller.tenant_id,
@@ -69,6 +74,10 @@ async def send_feed_events(
     new = FeedBatch(events=tuple(body.events)).latest()
 
     async def create(session: AsyncSession, _id: UUID) -> Created:
+        # Here, so that a replayed response costs nothing.
+        await services.limits.charge_feed_events(
+            request.scope, tenant_id=caller.tenant_id, stream_id=stream_id, events=len(new)
+        )
         try:
             stream, rows = await services.feed.store(
                 session, tenant_id=caller.tenant_id, stream_id=stream_id, new=new
