@@ -99,6 +99,16 @@ def pages(tenant: UUID, highlights_count: int) -> dict[str, Page]:
         ),
         "highlights with a score of 0.9 or more": listed(only=Only(min_score=0.9)),
         "highlights with a rarity of 0.9 or more": listed(only=Only(dimensions=(("rarity", 0.9),))),
+        "highlights of a common market": listed(only=Only(market="1x2")),
+        "highlights of a rare market": listed(only=Only(market="rare")),
+        "highlights of a rare market, best first": listed(Sort.BEST, only=Only(market="rare")),
+        "highlights of no such market": listed(only=Only(market="no-such-market")),
+        "highlights of a subject": listed(only=Only(subject="bet:4711")),
+        "highlights of a common subject": listed(only=Only(subject="user:1")),
+        "highlights of a common state": listed(only=Only(state="1-0")),
+        "highlights of a rare state": listed(only=Only(state="99-0")),
+        "highlights of a common period": listed(only=Only(period="2nd")),
+        "highlights of a state in a period": listed(only=Only(state="1-0", period="2nd")),
         **search_pages(tenant, stream=stream, seen=ids[0]),
         "highlights by id": lambda session: highlights.get_many(
             session, tenant_id=tenant, highlight_ids=ids

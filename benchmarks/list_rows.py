@@ -34,7 +34,7 @@ INSERT INTO highlights (tenant_id, id, stream_id, game, profile_id, profile_vers
     score, skill_execution, game_impact, rarity, visual_spectacle, emotional_intensity,
     narrative_value, timing_importance, momentum_shift, confidence, start, peak, "end", clip_start,
     clip_end, settled_at, decided_at, peak_wall_clock, title, description, analyzer, tags, reasons,
-    evidence, created_at, updated_at)
+    evidence, match_state, created_at, updated_at)
 SELECT $1::uuid, md5('highlight' || n)::uuid, md5('stream' || n / $5::int)::uuid,
     (ARRAY['soccer', 'valorant', 'tennis', 'hockey'])[1 + (n / $5::int) % 4], 'default', '1',
     CASE WHEN n % 20 = 0 THEN 'rejected' WHEN n % 20 = 1 THEN 'retracted' ELSE 'confirmed' END,
@@ -43,10 +43,30 @@ SELECT $1::uuid, md5('highlight' || n)::uuid, md5('stream' || n / $5::int)::uuid
     (ARRAY['Goal', 'Save', 'Card', 'Penalty'])[1 + n % 4] || ' by player' || n % 500,
     'The crowd rises.', 'local-1',
     to_jsonb(CASE WHEN n % $6::int = 0 THEN ARRAY['crowd', 'rare'] ELSE ARRAY['crowd'] END),
-    '[]', '[]', $2::timestamptz + n * interval '1 second', $2::timestamptz + n * interval '1 second'
+    '[]', '[]', jsonb_build_object(
+        'score_after', jsonb_build_array(CASE WHEN n % $6::int = 0 THEN 99 ELSE n % 4 END, n % 3),
+        'period', (ARRAY['1st', '2nd'])[1 + n % 2]),
+    $2::timestamptz + n * interval '1 second', $2::timestamptz + n * interval '1 second'
 FROM generate_series($3::int, $4::int) AS n,
     LATERAL (SELECT (n::bigint * 7919 % 10007) / 10007.0::float8 AS v,
         30.0::float8 + 60 * (n % $5::int) AS p) AS made
+"""
+# Two of each highlight, as a feed of odds has.
+_FEED_EVENTS: Final = """
+INSERT INTO stream_events (tenant_id, id, stream_id, event_id, revision, kind, market, content,
+    outcome, place, error, highlight_id, received_at, updated_at)
+SELECT $1::uuid, md5('feed' || part || n)::uuid, md5('stream' || n / $5::int)::uuid,
+    'event-' || part || '-' || n, 0, 'odds',
+    CASE WHEN n % $6::int = 0 THEN 'rare' ELSE '1x2' END, '{}', 'linked', 30 + n, 1,
+    md5('highlight' || n)::uuid, $2::timestamptz + n * interval '1 second',
+    $2::timestamptz + n * interval '1 second'
+FROM generate_series($3::int, $4::int) AS n, generate_series(0, 1) AS part
+"""
+_SUBJECTS: Final = """
+INSERT INTO event_subjects (tenant_id, event_id, subject)
+SELECT $1::uuid, md5('feed0' || n)::uuid, subject
+FROM generate_series($2::int, $3::int) AS n,
+    unnest(ARRAY['bet:' || n, 'user:' || n % 500]) AS subject
 """
 _CLIPS: Final = """
 INSERT INTO clips (tenant_id, id, stream_id, highlight_id, status, start, duration, message,
@@ -133,7 +153,7 @@ FROM generate_series(1, 1000) AS n
 
 
 async def fill(owner_url: str, *, tenant: UUID, highlights_count: int) -> None:
-    """Give a tenant this many highlights, a clip each, and streams of twenty highlights.
+    """Give a tenant this many highlights, with a clip and two feed events each, twenty in a stream.
 
     There are a quarter as many events, deliveries and inbound events, and a tenth as many changes.
     """
@@ -147,6 +167,8 @@ async def fill(owner_url: str, *, tenant: UUID, highlights_count: int) -> None:
             chunk = (START, first, min(first + _CHUNK - 1, last), PER_STREAM)
             await _insert(connection, tenant, _HIGHLIGHTS, *chunk, _RARE)
             await _insert(connection, tenant, _CLIPS, *chunk)
+            await _insert(connection, tenant, _FEED_EVENTS, *chunk, _RARE)
+            await _insert(connection, tenant, _SUBJECTS, *chunk[1:3])
         for table in (_KEYS, _CONNECTIONS, _ENDPOINTS, _OVERRIDES):
             await _insert(connection, tenant, table, START)
         await _insert(connection, tenant, _INBOUND, START, QUIET, last // 4)

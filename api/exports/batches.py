@@ -32,6 +32,14 @@ from api.files import (
     check_signature,
     remaining,
 )
+from api.highlights.schemas import (
+    MARKET,
+    PERIOD,
+    STATE,
+    SUBJECT,
+    MatchPeriod,
+    ScoreAfter,
+)
 from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
 from api.middleware.json_content import require_json
 from api.middleware.routing import WITHOUT_KEY
@@ -42,6 +50,7 @@ from app.services.export_batches import NewExportBatch, NothingToExportError
 from app.services.exports import SourceNotReadyError
 from domain.exports.batches import BatchCounts
 from domain.exports.models import MOST_RENDITIONS, ExportStatus, RenditionFormat
+from domain.feed.models import MarketName, Subject
 from domain.highlights.candidate import LocalizedTitle
 from domain.highlights.explanation import headline
 from domain.highlights.selection import DecisionStatus
@@ -84,6 +93,10 @@ class BatchFilter(RequestModel):
     tags: Annotated[list[Name], Field(max_length=_MOST_TAGS)] = Field(
         default=[], description="Highlights with one of these tags, which include kinds of moments."
     )
+    market: MarketName | None = Field(default=None, description=MARKET)
+    subject: Subject | None = Field(default=None, description=SUBJECT)
+    state: ScoreAfter | None = Field(default=None, description=STATE)
+    period: MatchPeriod | None = Field(default=None, description=PERIOD)
     min_score: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = None
     start: _Seconds | None = Field(
         default=None, alias="from", description="Peaks from this second of media time on."
@@ -102,6 +115,10 @@ class BatchFilter(RequestModel):
             stream_id=self.stream_id,
             statuses=(DecisionStatus.CONFIRMED,),
             any_tag=tuple(self.tags),
+            market=self.market,
+            subject=self.subject,
+            state=self.state,
+            period=self.period,
             min_score=self.min_score,
             peak_from=self.start,
             peak_to=self.end,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -28,8 +28,9 @@ from app.services.feed.feed_service import clock_of
 from domain.feed.clock import ClockSource, FeedClock
 from domain.feed.models import FeedBatch, FeedOutcome, Subject
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import clips, streams
+from infra.db.repositories import clips, highlights, streams
 from infra.db.repositories.feed import feed_events
+from infra.db.repositories.highlights import HighlightFilter
 from infra.db.repositories.idempotency import StoredResponse
 
 _RECEIVED: Final = "-received_at"
@@ -47,10 +48,12 @@ SubjectPath = Annotated[Subject, Path(description="Your reference, such as that 
     responses=documented(*WITH_KEY, *WITH_BODY, *IDEMPOTENT, StreamNotFoundProblem),
 )
 async def send_feed_events(
+    *,
     stream_id: UUID,
     body: FeedEventsRequest,
     caller: Writer,
     services: ServicesDependency,
+    request: Request,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
     """Send up to 100 events of your feed: scores, odds, settled bets.
@@ -58,6 +61,9 @@ async def send_feed_events(
     An event replaces a lower revision of the same `id`, in any order of arrival; sending it again
     changes nothing. The answer has what became of each event so far, which is `waiting` for most
     events of a live stream: list them for their outcome, or subscribe to `subject.highlight`.
+
+    A stream takes as many events in a minute as your plan allows (the limit `feed`). A request that
+    exceeds it gets 429, and none of its events is stored.
     """
     once = IdempotentRequest(
         tenant_id=caller.tenant_id,
@@ -68,6 +74,10 @@ async def send_feed_events(
     new = FeedBatch(events=tuple(body.events)).latest()
 
     async def create(session: AsyncSession, _id: UUID) -> Created:
+        # Here, so that a replayed response costs nothing.
+        await services.limits.charge_feed_events(
+            request.scope, tenant_id=caller.tenant_id, stream_id=stream_id, events=len(new)
+        )
         try:
             stream, rows = await services.feed.store(
                 session, tenant_id=caller.tenant_id, stream_id=stream_id, new=new
@@ -205,8 +215,12 @@ async def list_subject_highlights(
     """
     after = decode(cursor, sort=_NEWEST, by_time=True)
     async with services.database.session(caller.tenant_id) as session:
-        rows = await feed_events.highlights_of_subject(
-            session, tenant_id=caller.tenant_id, subject=subject, after=after, limit=limit + 1
+        rows = await highlights.list_page(
+            session,
+            tenant_id=caller.tenant_id,
+            criteria=HighlightFilter(subject=subject),
+            after=after,
+            limit=limit + 1,
         )
         newest = await clips.latest_by_highlight(
             session, tenant_id=caller.tenant_id, highlight_ids=[row.id for row in rows]

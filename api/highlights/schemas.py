@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from fastapi import Depends, Query
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
 
 from api.clips.schemas import ClipModel, PlaybackModel
 from api.errors.problems import ItemProblem
@@ -15,7 +16,8 @@ from api.request_model import RequestModel, Timestamp
 from api.services import Services
 from api.streams.schemas import ProfileRef
 from app.services.clips import INSTANT_FOR
-from domain.analysis.screen import MatchState
+from domain.analysis.screen import MatchState, read_period
+from domain.feed.models import MarketName, Subject
 from domain.highlights.candidate import Evidence, LocalizedTitle
 from domain.highlights.explanation import headline
 from domain.highlights.moderation import Moderation
@@ -231,6 +233,37 @@ _Seconds = Annotated[FiniteFloat | None, Query(description="Seconds of media tim
 _Score = Annotated[float | None, Query(ge=0, le=1)]
 
 
+_SCORE: Final = re.compile(r"[0-9]{1,7}(-[0-9]{1,7}){0,3}")
+
+
+def _score_after(value: str) -> str:
+    """Return a score without leading zeros."""
+    if _SCORE.fullmatch(value) is None:
+        raise ValueError(
+            "must be the score after the moment, such as 2-1: the numbers in the order of the "
+            "screen, with hyphens between them"
+        )
+    return "-".join(str(int(number)) for number in value.split("-"))
+
+
+def _period(value: str) -> str:
+    if read_period(value) != value:
+        raise ValueError(
+            "must be a period as screens show it: 1st to 4th, Q1 to Q4, P1 to P4, 1H, 2H, HT, FT, "
+            "OT, ET, half time, full time, overtime, or set, round, map, game, inning or lap with "
+            "a number, such as set 2"
+        )
+    return value
+
+
+ScoreAfter = Annotated[str, AfterValidator(_score_after)]
+MatchPeriod = Annotated[str, AfterValidator(_period)]
+MARKET: Final = "Market of a feed event that belongs to the highlight."
+SUBJECT: Final = "Subject of a feed event that belongs to the highlight, such as `bet:8841`."
+STATE: Final = "Score after the moment as read on the screen, in its order, such as `2-1`."
+PERIOD: Final = "Period as read on the screen, such as `2nd`, `Q4` or `set 2`; case is ignored."
+
+
 async def dimension_bounds(
     *,
     min_skill_execution: _Score = None,
@@ -273,6 +306,10 @@ async def highlight_filter(
         Name | None,
         Query(description="Whole words, all of which occur in title, description or tags."),
     ] = None,
+    market: Annotated[MarketName | None, Query(description=MARKET)] = None,
+    subject: Annotated[Subject | None, Query(description=SUBJECT)] = None,
+    state: Annotated[ScoreAfter | None, Query(description=STATE)] = None,
+    period: Annotated[MatchPeriod | None, Query(description=PERIOD)] = None,
     min_score: _Score = None,
     max_score: _Score = None,
     peak_from: _Seconds = None,
@@ -292,6 +329,10 @@ async def highlight_filter(
         game=game,
         tag=tag,
         text=text,
+        market=market,
+        subject=subject,
+        state=state,
+        period=period,
         min_score=min_score,
         max_score=max_score,
         dimensions=dimensions,

@@ -132,6 +132,29 @@ class RateLimits:
             cost=cost_of(scope["route"].name),
         )
 
+    async def charge_feed_events(
+        self, scope: Scope, *, tenant_id: UUID, stream_id: UUID, events: int
+    ) -> None:
+        """Charge feed events to their stream, besides the request to its key and tenant.
+
+        Raises:
+            RateLimitedProblem: the stream's limit has too little left for all of them.
+            UnavailableProblem: the rate limiter is unavailable and configured to fail closed.
+        """
+        plan = await self._plans.of(tenant_id)
+        limit = Limit(name="feed", quota=plan.feed_events_per_minute)
+        bucket = RateLimitBucket(limit, f"{tenant_id}/{stream_id}")
+        verdict = await self._counted(self._limiter.take([bucket], cost=events))
+        account = account_of(scope)
+        account.statuses = (*account.statuses, *verdict.statuses)
+        if (status := verdict.refused_by) is not None:
+            raise RateLimitedProblem(
+                f"A stream takes {limit.quota} feed events in {limit.window} s. This request has "
+                f"{events}, and {status.remaining} are left: none of them was stored. Send the "
+                "request again after the seconds in `Retry-After`.",
+                retry_after=status.reset,
+            )
+
     async def charge_file(self, scope: Scope) -> None:
         """Charge a request for a signed URL to its address; ignore other requests.
 

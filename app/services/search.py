@@ -55,7 +55,7 @@ class VocabularyCache:
     @staticmethod
     async def _load(session: AsyncSession, tenant_id: UUID) -> tuple[str, ...]:
         found = await search.vocabulary(session, tenant_id=tenant_id, most=MOST_WORDS)
-        return tuple(word for word in found if not word.startswith("#"))
+        return tuple(word for word in found if not word.startswith(("#", "@")))
 
 
 _MOST_CORRECTED: Final = 4

@@ -28,6 +28,7 @@ _BOUNDLESS: Final = Plan(
     concurrent_exports=1,
     renditions_per_export=1,
     exports_per_batch=1,
+    feed_events_per_minute=1_000_000_000,
 )
 
 

@@ -48,9 +48,10 @@ Subject = Annotated[
 ]
 """Opaque reference to what a moment is about, such as `bet:8841`. It is part of a URL."""
 
-_Key = Annotated[
+MarketName = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
+"""The tenant's name of a market, or of a selection in it."""
 
 _MatchClock = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,3}:[0-5][0-9]$")]
 
@@ -194,8 +195,8 @@ class FeedEvent(_Wire):
     offset: Annotated[float, Field(ge=-FARTHEST, le=FARTHEST, allow_inf_nan=False)] = Field(
         default=0.0, description="Seconds from the event to its moment; negative if it was before."
     )
-    market: _Key | None = None
-    selection: _Key | None = None
+    market: MarketName | None = None
+    selection: MarketName | None = None
     odds: OddsMove | None = None
     state: FeedState | None = None
     result: BetResult | None = Field(default=None, description="Result of a settled bet.")

@@ -29,7 +29,7 @@ class Plan(Model):
 
     Requests are weighted by their cost. One key may use only a part of its tenant's requests, so
     that a misbehaving program does not block the tenant's others. Clips on demand are limited in
-    length (s) and in number within 24 hours.
+    length (s) and in number within 24 hours, feed events for each stream.
     """
 
     name: PlanName
@@ -41,6 +41,7 @@ class Plan(Model):
     concurrent_exports: PositiveInt
     renditions_per_export: PositiveInt
     exports_per_batch: PositiveInt
+    feed_events_per_minute: PositiveInt
 
 
 PLANS: Final[Mapping[PlanName, Plan]] = {
@@ -56,6 +57,7 @@ PLANS: Final[Mapping[PlanName, Plan]] = {
             concurrent_exports=1,
             renditions_per_export=5,
             exports_per_batch=10,
+            feed_events_per_minute=300,
         ),
         Plan(
             name=PlanName.STARTER,
@@ -67,6 +69,7 @@ PLANS: Final[Mapping[PlanName, Plan]] = {
             concurrent_exports=5,
             renditions_per_export=20,
             exports_per_batch=100,
+            feed_events_per_minute=1_200,
         ),
         Plan(
             name=PlanName.PRO,
@@ -78,6 +81,7 @@ PLANS: Final[Mapping[PlanName, Plan]] = {
             concurrent_exports=20,
             renditions_per_export=50,
             exports_per_batch=500,
+            feed_events_per_minute=3_000,
         ),
         Plan(
             name=PlanName.ENTERPRISE,
@@ -89,6 +93,7 @@ PLANS: Final[Mapping[PlanName, Plan]] = {
             concurrent_exports=200,
             renditions_per_export=50,
             exports_per_batch=1_000,
+            feed_events_per_minute=6_000,
         ),
     )
 }

@@ -262,6 +262,8 @@ class Database:
                 yield session
         except StaleConnectionError as error:  # in a second transaction
             raise DatabaseUnavailableError(_BROKE) from error
+        except TimeoutError as error:  # asyncpg's, which SQLAlchemy passes on as it is
+            raise DatabaseUnavailableError("a statement took too long") from error
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise DatabaseUnavailableError(_BROKE) from error

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from app.services.tenants import tenant_id_of
+from domain.analysis.screen import MatchState
 from domain.clips.models import ClipSpec, ClipStatus, RenderedClip
 from domain.exports.models import (
     ExportRecord,
@@ -89,6 +90,7 @@ async def new_highlight(
     description: str = "The crowd rises.",
     commentary: str = "",
     peak_wall_clock: datetime = PEAK_AT,
+    state: MatchState | None = None,
 ) -> UUID:
     proposed = candidate(tenant_id, stream_id, peak=peak, tags=tags).model_copy(
         update={
@@ -96,6 +98,7 @@ async def new_highlight(
             "description": description,
             "commentary": commentary,
             "peak_wall_clock": peak_wall_clock,
+            "state": state,
         }
     )
     async with database.session(tenant_id) as session:

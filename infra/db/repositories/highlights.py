@@ -31,6 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningInsert
 
 from domain.analysis.screen import MatchState
+from domain.feed.models import FeedOutcome
 from domain.highlights.candidate import Evidence, HighlightCandidate, LocalizedTitle
 from domain.highlights.feedback import FeedbackVerdict, HighlightCorrection
 from domain.highlights.moderation import Moderation
@@ -41,7 +42,14 @@ from domain.score import DIMENSIONS, HighlightScore
 from infra.db.errors import RecordMissingError
 from infra.db.keyset import Order, Position
 from infra.db.repositories.events import append_highlight_event, append_relabeled_event
-from infra.db.tables import Highlight, HighlightFeedbackRow, HighlightTerm, Stream
+from infra.db.tables import (
+    EventSubject,
+    FeedEventRow,
+    Highlight,
+    HighlightFeedbackRow,
+    HighlightTerm,
+    Stream,
+)
 
 _MANAGED: Final = frozenset(
     {"tenant_id", "id", "created_at", "updated_at", "revision", "legal_hold"}
@@ -102,6 +110,8 @@ class HighlightRow(NamedTuple):
 # Columns of the table, not of the entity: one of the latter makes it a query of the ORM.
 _COLUMN: Final = Highlight.__table__.c
 _TERM: Final = HighlightTerm.__table__.c
+_EVENT: Final = FeedEventRow.__table__.c
+_SUBJECT: Final = EventSubject.__table__.c
 _ROW: Final = select(*(_COLUMN[name] for name in HighlightRow._fields))
 
 
@@ -529,9 +539,11 @@ class HighlightFilter:
 
     With no `statuses` everything but the held and the rejected is listed. Of `any_tag` a highlight
     has one at least; it is of one of the `stream_ids`. `text` is words that
-    title, description or tags hold, whole and all of them (the eight longest count). `dimensions`
-    are their names with least values. `created` and `occurred` include their first instant, not
-    their last; the latter is the wall clock of the peak, if the stream gives one.
+    title, description or tags hold, whole and all of them (the eight longest count). `market` and
+    `subject` are those of a feed event that belongs to the highlight and was not taken back.
+    `state` is the score after the moment, such as `2-1`, and `period` the one on the screen.
+    `dimensions` are their names with least values. `created` and `occurred` include their first
+    instant, not their last; the latter is the wall clock of the peak, if the stream gives one.
     """
 
     stream_id: UUID | None = None
@@ -541,6 +553,10 @@ class HighlightFilter:
     tag: str | None = None
     any_tag: tuple[str, ...] = ()
     text: str | None = None
+    market: str | None = None
+    subject: str | None = None
+    state: str | None = None
+    period: str | None = None
     min_score: float | None = None
     max_score: float | None = None
     dimensions: tuple[tuple[str, float], ...] = ()
@@ -556,7 +572,11 @@ async def conditions(
     session: AsyncSession, *, tenant_id: UUID, criteria: HighlightFilter
 ) -> list[ColumnElement[bool]]:
     """Return the conditions of a filter; texts are taken apart as those stored were."""
-    found = [_of_statuses(criteria.statuses), *_bounds(criteria)]
+    found = [
+        _of_statuses(criteria.statuses),
+        *_bounds(criteria),
+        *_of_match(tenant_id, criteria),
+    ]
     if criteria.stream_id is not None:
         found.append(_COLUMN.stream_id == criteria.stream_id)
     if criteria.stream_ids:
@@ -570,6 +590,21 @@ async def conditions(
     if criteria.text is not None:
         words = await _words(session, criteria.text)
         found += [_has_term(tenant_id, word) for word in words] or [false()]
+    return found
+
+
+def _of_match(tenant_id: UUID, criteria: HighlightFilter) -> list[ColumnElement[bool]]:
+    """Return the conditions on feed events and on the state of the match."""
+    found = []
+    if criteria.market is not None:
+        found.append(_has_event(tenant_id, _EVENT.market == criteria.market))
+    if criteria.subject is not None:
+        of_subject = (_SUBJECT.tenant_id == tenant_id, _SUBJECT.subject == criteria.subject)
+        found.append(_has_event(tenant_id, *of_subject, _SUBJECT.event_id == _EVENT.id))
+    if criteria.state is not None:
+        found.append(_has_term(tenant_id, f"@score:{criteria.state}"))
+    if criteria.period is not None:
+        found.append(_has_term(tenant_id, f"@period:{_plain_period(criteria.period)}"))
     return found
 
 
@@ -607,6 +642,20 @@ def _has_term(tenant_id: UUID, term: str) -> ColumnElement[bool]:
         _TERM.term == term,
         _TERM.highlight_id == _COLUMN.id,
     )
+
+
+def _has_event(tenant_id: UUID, *wanted: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(
+        _EVENT.tenant_id == tenant_id,
+        _EVENT.highlight_id == _COLUMN.id,
+        _EVENT.outcome != FeedOutcome.RETRACTED.value,
+        *wanted,
+    )
+
+
+def _plain_period(period: str) -> str:
+    """Return a period as the trigger stores it (migration 0030): screens write one in many ways."""
+    return period.lower().replace(" ", "").replace("-", "")
 
 
 async def _words(session: AsyncSession, text: str) -> list[str]:

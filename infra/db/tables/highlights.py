@@ -248,7 +248,9 @@ class HighlightFeedbackRow(Base):
 
 
 class HighlightTerm(Base):
-    """A word of a highlight's texts, or a tag of its with `#` before it; kept by a trigger.
+    """A word of a highlight's texts, a tag with `#` before it, or the state of the match.
+
+    The state is `@score:2-1` and `@period:2nd`. A trigger keeps the rows.
 
     Why no GIN index serves instead: docs/decisions/0015-search-under-row-security.md.
     """

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
+from domain.analysis.screen import MatchState
 from domain.feed.models import FeedEvent
 from domain.streams.messages import StreamRecord
 from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
@@ -17,7 +18,7 @@ from infra.db.engine import Database
 from infra.db.repositories import highlights, streams
 from infra.db.repositories.feed import feed_events
 from infra.db.tables import EventRow
-from tests.factories.rows import PEAK_AT, new_highlight, new_stream
+from tests.factories.rows import PEAK_AT, new_clip, new_highlight, new_stream
 from tests.integration.api.conftest import Account
 from tests.integration.api.problems import assert_problem
 
@@ -162,6 +163,117 @@ async def test_the_highlights_of_a_subject_are_listed_and_published_until_it_is_
     assert (await account.http.get(path)).json()["data"] == []
     listed = (await account.http.get(f"/v1/streams/{stream}/feed-events")).json()["data"]
     assert listed[0]["subjects"] == []
+
+
+FED: dict[str, Any] = GOAL | {"market": "next goal", "subjects": ["bet:8841"]}
+
+
+@pytest.fixture
+async def filtered(account: Account, database: Database, stream: UUID) -> UUID:
+    """A highlight with a feed event and a state of the match, among others without."""
+    state = MatchState(score_before=(1, 1), score_after=(2, 1), period="2nd")
+    made = await new_highlight(database, account.tenant_id, stream, peak=150.0, state=state)
+    (answer,) = await send(account, stream, FED | {"at": {"media": 150.0}})
+    assert answer["highlight_id"] == str(made)
+    return made
+
+
+async def found(account: Account, path: str, **params: str) -> list[str]:
+    response = await account.http.get(path, params=params)
+    assert response.status_code == 200, response.text
+    data = response.json()["data"]
+    return [each.get("highlight", each)["id"] for each in data]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "other"),
+    [
+        ("market", "next goal", "goal"),
+        ("subject", "bet:8841", "bet:884"),
+        ("state", "2-1", "1-1"),
+        ("state", "02-1", "2-1-0"),
+        ("period", "2ND", "1st"),
+    ],
+)
+async def test_highlights_are_listed_and_searched_by_feed_and_match(
+    account: Account,
+    other_account: Account,
+    filtered: UUID,
+    *,
+    name: str,
+    value: str,
+    other: str,
+) -> None:
+    listing, search = "/v1/highlights/list", "/v1/highlights/search"
+    assert len(await found(account, listing)) == 2
+    assert await found(account, listing, **{name: value}) == [str(filtered)]
+    assert await found(account, listing, **{name: other}) == []
+    assert await found(account, search, q="crowd", **{name: value}) == [str(filtered)]
+    assert await found(account, search, q="crowd", **{name: other}) == []
+    assert await found(other_account, listing, **{name: value}) == []
+    assert await found(other_account, search, q="crowd", **{name: value}) == []
+
+
+async def test_a_highlight_of_an_event_that_was_taken_back_is_not_found_by_it(
+    account: Account, stream: UUID, filtered: UUID
+) -> None:
+    undo = {"id": "var", "kind": "review", "at": {"media": 155.0}, "retracts": "g1"}
+    await send(account, stream, undo)
+    for only in ({"market": "next goal"}, {"subject": "bet:8841"}):
+        assert await found(account, "/v1/highlights/list", **only) == []
+    assert str(filtered) in await found(account, "/v1/highlights/list")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("state", "2:1", "must be the score after the moment, such as 2-1"),
+        ("state", "-1", "must be the score after the moment, such as 2-1"),
+        ("period", "second half", "must be a period as screens show it: 1st to 4th"),
+        ("subject", "a bet", "should match pattern"),
+        ("market", "", "at least 1 character"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/highlights/list", "/v1/highlights/search"])
+async def test_a_filter_that_can_match_nothing_is_refused_by_name(
+    account: Account, path: str, name: str, value: str, says: str
+) -> None:
+    query = {"q": "crowd"} if path.endswith("search") else {}
+    response = await account.http.get(path, params=query | {name: value})
+    assert_problem(response, 422, "invalid_request")
+    (error,) = response.json()["errors"]
+    assert error["pointer"] == f"query/{name}"
+    assert says in error["detail"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "other"),
+    [
+        ("market", "next goal", "goal"),
+        ("subject", "bet:8841", "bet:1"),
+        ("state", "2-1", "1-1"),
+        ("period", "2nd", "1st"),
+    ],
+)
+async def test_a_batch_is_chosen_by_feed_and_match(
+    account: Account,
+    database: Database,
+    stream: UUID,
+    filtered: UUID,
+    *,
+    name: str,
+    value: str,
+    other: str,
+) -> None:
+    for highlight in (filtered, await only_highlight(database, account, stream)):
+        await new_clip(database, account.tenant_id, stream, highlight)
+    body = {"renditions": [{"format": "audio"}]}
+    path = "/v1/export-batches"
+    made = await account.http.post(path, json=body | {"filter": {name: value}})
+    assert (made.status_code, made.json()["exports"]) == (201, 1)
+    await account.http.post(f"{path}/{made.json()['id']}/cancel")
+    none = await account.http.post(path, json=body | {"filter": {name: other}})
+    assert_problem(none, 409, "nothing_to_export")
 
 
 async def attached(account: Account, database: Database, stream: UUID, *, is_base: bool) -> UUID:

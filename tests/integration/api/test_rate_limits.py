@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from ipaddress import ip_network
 from typing import Final
@@ -15,11 +16,16 @@ from pydantic import SecretStr
 from api.middleware.rate_limits import BY_ADDRESS, is_limited, routes_with_costs
 from app.serve import build_app
 from app.services.api_keys import create_key
+from domain.feed.models import MOST_EVENTS
+from domain.streams.messages import StreamRecord
+from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
 from domain.tenants.keys import Scope
 from domain.tenants.usage import PLANS, PlanName
 from infra.db.engine import Database
-from infra.db.repositories import tenants
+from infra.db.repositories import streams, tenants
+from infra.db.repositories.feed import feed_events
 from infra.settings import Settings
+from tests.factories.rows import new_stream
 from tests.fakes.redis_server import RedisServer
 from tests.integration.api.conftest import SECRET, Account, NewAccount, OpenClient
 from tests.integration.api.problems import assert_problem
@@ -29,6 +35,7 @@ LIST: Final = "/v1/streams"
 MATCH: Final = "/v1/profiles/match"
 MATCH_COST: Final = 5
 FREE = PLANS[PlanName.FREE]
+FLOOD: Final = 8
 # draft-ietf-httpapi-ratelimit-headers-10: lists of strings with integer parameters.
 POLICY: Final = re.compile(r'"(\w+)";q=(\d+);w=(\d+)')
 REMAINDER: Final = re.compile(r'"(\w+)";r=(\d+);t=(\d+)')
@@ -284,3 +291,78 @@ async def exhaust(account: Account) -> None:
     for _ in range(FREE.requests_per_minute // MATCH_COST):
         response = await account.http.post(MATCH, json={"text": "football"})
         assert response.status_code == 200
+
+
+def batch(number: int) -> dict[str, object]:
+    """As many events as a request may have, far from one another."""
+    events = range(number * MOST_EVENTS, (number + 1) * MOST_EVENTS)
+    return {
+        "events": [{"id": f"e{each}", "kind": "custom", "at": {"media": each}} for each in events]
+    }
+
+
+async def test_a_flood_of_feed_events_is_refused_by_stream_and_loses_none_that_was_accepted(
+    account: Account, database: Database
+) -> None:
+    stream, other = [await ended_stream(database, account.tenant_id) for _ in range(2)]
+    path = f"/v1/streams/{stream}/events"
+    answers = await asyncio.gather(
+        *(account.http.post(path, json=batch(number)) for number in range(FLOOD))
+    )
+    accepted = [each for each in answers if each.status_code == 202]
+    refused = [each for each in answers if each.status_code != 202]
+    assert len(accepted) == FREE.feed_events_per_minute // MOST_EVENTS
+    for each in refused:
+        assert_problem(each, 429, "rate_limited")
+        assert 1 <= int(each.headers["Retry-After"]) <= 60
+        assert policies(each)["feed"] == (FREE.feed_events_per_minute, 60)
+        assert remainders(each)["feed"][0] == 0
+        assert "takes 300 feed events in 60 s. This request has 100" in each.json()["detail"]
+    stored = await feed_event_ids(database, account.tenant_id, stream)
+    assert stored == {row["id"] for each in accepted for row in each.json()["data"]}
+    beside = await account.http.post(f"/v1/streams/{other}/events", json=batch(0))
+    assert beside.status_code == 202
+
+
+async def test_feed_events_of_a_replayed_response_cost_nothing(
+    account: Account, database: Database
+) -> None:
+    path = f"/v1/streams/{await ended_stream(database, account.tenant_id)}/events"
+    key = {"Idempotency-Key": uuid4().hex}
+    first = await account.http.post(path, json=batch(0), headers=key)
+    assert remainders(first)["feed"][0] == FREE.feed_events_per_minute - MOST_EVENTS
+    again = await account.http.post(path, json=batch(0), headers=key)
+    assert again.json() == first.json()
+    last = await account.http.post(path, json=batch(1))
+    assert remainders(last)["feed"][0] == FREE.feed_events_per_minute - 2 * MOST_EVENTS
+
+
+async def test_feed_events_that_were_refused_may_be_sent_again_with_their_key(
+    account: Account, database: Database
+) -> None:
+    stream = await ended_stream(database, account.tenant_id)
+    path, key = f"/v1/streams/{stream}/events", {"Idempotency-Key": uuid4().hex}
+    for number in range(FREE.feed_events_per_minute // MOST_EVENTS):
+        assert (await account.http.post(path, json=batch(number))).status_code == 202
+    refused = [await account.http.post(path, json=batch(9), headers=key) for _ in range(2)]
+    assert [each.status_code for each in refused] == [429, 429]
+
+
+async def ended_stream(database: Database, tenant_id: UUID) -> UUID:
+    stream_id = await new_stream(database, tenant_id)
+    done = StreamEnd(reason=EndReason.PLAYLIST_ENDED, message="ended")
+    progress = StreamProgress(
+        status=StreamStatus.COMPLETED, end=done, position=300.0, analyzed=300.0, segments=1
+    )
+    async with database.session(tenant_id) as session:
+        record = StreamRecord(tenant_id=tenant_id, stream_id=stream_id, progress=progress)
+        await streams.record_stream(session, record)
+    return stream_id
+
+
+async def feed_event_ids(database: Database, tenant_id: UUID, stream_id: UUID) -> set[str]:
+    async with database.session(tenant_id) as session:
+        rows = await feed_events.list_page(
+            session, tenant_id=tenant_id, stream_id=stream_id, limit=FLOOD * MOST_EVENTS
+        )
+    return {row.event_id for row in rows}

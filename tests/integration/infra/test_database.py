@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.dev.postgres import DatabaseUrls
-from infra.db.engine import Database, MissingTenantError, asyncpg_url
+from infra.db.engine import Database, DatabaseUnavailableError, MissingTenantError, asyncpg_url
 from tests.factories.rows import new_stream, new_tenant
 
 COUNT = text("SELECT count(*) FROM streams")
@@ -95,6 +95,16 @@ async def test_a_cancelled_session_leaves_nothing_behind(single: Database) -> No
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await streams_seen(single, tenant) == 0
+
+
+async def test_a_statement_that_takes_too_long_is_unavailability(
+    postgres: DatabaseUrls, tenant: UUID
+) -> None:
+    database = Database(postgres.application, pool_size=1, statement_timeout=1.0)
+    with pytest.raises(DatabaseUnavailableError, match="too long"):
+        async with database.session(tenant) as session:
+            await session.execute(text("SELECT pg_sleep(60)"))
+    await database.close()
 
 
 async def test_a_session_without_a_tenant_is_refused(database: Database) -> None:

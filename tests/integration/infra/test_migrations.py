@@ -401,6 +401,32 @@ async def test_words_of_many_highlights_are_filled_page_by_page(
     assert found == [(6, 0)]
 
 
+async def test_the_match_states_of_older_highlights_are_filled(
+    empty_database: DatabaseUrls,
+) -> None:
+    tenant = uuid4()
+    await migrate(empty_database.owner, "0028")
+    await run(empty_database, fill_with_state, tenant)
+    await migrate(empty_database.owner)
+    assert await run(empty_database, terms_of_state, tenant) == ["@period:set2", "@score:2-1"]
+
+
+def fill_with_state(connection: Connection, tenant: UUID) -> None:
+    fill(connection, tenant)
+    connection.execute(
+        text("UPDATE highlights SET match_state = :state"),
+        {"state": '{"score_after": [2, 1], "period": "Set 2"}'},
+    )
+
+
+def terms_of_state(connection: Connection, tenant: UUID) -> list[Any]:
+    act_as(connection, tenant)
+    found = connection.execute(
+        text("SELECT term FROM highlight_terms WHERE term LIKE '@%' ORDER BY term")
+    )
+    return list(found.scalars())
+
+
 def copy_highlights(connection: Connection, tenant: UUID) -> None:
     act_as(connection, tenant)
     table = reflected(connection).tables["highlights"]

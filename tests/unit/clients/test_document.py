@@ -70,7 +70,12 @@ ARGUMENTS: dict[str, object] = {
     "outro": CARD,
     "end_card": {"default": CARD, "territories": {"DE": CARD}},
     "lower_third": dict.fromkeys(("title", "language", "score", "tags", "start", "seconds")),
-    "filter": dict.fromkeys(("stream_id", "tags", "min_score", "from", "to", "limit")),
+    "filter": dict.fromkeys(
+        (
+            *("stream_id", "tags", "market", "subject", "state", "period"),
+            *("min_score", "from", "to", "limit"),
+        )
+    ),
     "events": [
         dict.fromkeys(
             (

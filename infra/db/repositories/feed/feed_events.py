@@ -1,4 +1,4 @@
-"""Events of feeds: stored by revision, linked to highlights, found by subject."""
+"""Events of feeds: stored by revision, and linked to highlights."""
 
 from __future__ import annotations
 
@@ -15,16 +15,14 @@ from domain.feed.clock import FeedClock
 from domain.feed.evidence import FeedPlace
 from domain.feed.linking import UNRESOLVED, FeedEventRecord, FeedRuling
 from domain.feed.models import FeedEvent, FeedEventKind, FeedOutcome
-from domain.highlights.selection import HIDDEN
 from domain.ids import feed_event_id
 from domain.tenants.usage import UsageKind, usage_event
 from infra.db.errors import RecordMissingError
 from infra.db.keyset import Order, Position
 from infra.db.repositories import usage
-from infra.db.tables import EventSubject, FeedEventRow, Highlight, Stream
+from infra.db.tables import EventSubject, FeedEventRow, Stream
 
 NEWEST: Final = Order(column=FeedEventRow.received_at, id=FeedEventRow.id, descending=True)
-_BEST: Final = Order(column=Highlight.created_at, id=Highlight.id, descending=True)
 _ATTACHED: Final = (FeedOutcome.MARKED.value, FeedOutcome.RAISED.value)
 _SHOWN_KINDS: Final = (FeedEventKind.SCORE.value, FeedEventKind.CUSTOM.value)
 _CONTENT: Final = ("revision", "kind", "market", "retracts", "content")
@@ -315,36 +313,6 @@ async def highlights_of_market(
         )
     )
     return frozenset(each for each in found if each is not None)
-
-
-async def highlights_of_subject(
-    session: AsyncSession,
-    *,
-    tenant_id: UUID,
-    subject: str,
-    after: Position | None = None,
-    limit: int = 50,
-) -> list[Highlight]:
-    """Return the highlights of a subject that were shown, newest first."""
-    linked = (
-        select(FeedEventRow.highlight_id)
-        .join(
-            EventSubject,
-            (EventSubject.tenant_id == FeedEventRow.tenant_id)
-            & (EventSubject.event_id == FeedEventRow.id),
-        )
-        .where(
-            FeedEventRow.tenant_id == tenant_id,
-            EventSubject.subject == subject,
-            FeedEventRow.outcome != FeedOutcome.RETRACTED,
-        )
-    )
-    query = select(Highlight).where(
-        Highlight.tenant_id == tenant_id,
-        Highlight.id.in_(linked),
-        Highlight.status.not_in([status.value for status in HIDDEN]),
-    )
-    return list(await session.scalars(_BEST.page(query, after=after, limit=limit)))
 
 
 async def forget_subject(session: AsyncSession, *, tenant_id: UUID, subject: str) -> int:

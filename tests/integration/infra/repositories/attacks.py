@@ -628,9 +628,6 @@ ATTACKS: dict[str, Attack] = {
     "feed_events.highlights_of_market": lambda s, it: feed_events.highlights_of_market(
         s, tenant_id=it.tenant, stream_id=it.stream, market="1x2"
     ),
-    "feed_events.highlights_of_subject": lambda s, it: feed_events.highlights_of_subject(
-        s, tenant_id=it.tenant, subject="bet:1"
-    ),
     "feed_events.forget_subject": lambda s, it: feed_events.forget_subject(
         s, tenant_id=it.tenant, subject="bet:1"
     ),

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from domain.analysis.screen import MatchState
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.selection import Decision, DecisionStatus
 from infra.db.engine import Database
@@ -225,6 +226,29 @@ async def test_filters_narrow_a_list(database: Database, tenant: UUID, stream: U
     assert await listed(database, tenant, HighlightFilter(), Sort.BEST) == [20, 40, 10]
     assert await listed(database, tenant, HighlightFilter(), Sort.NEWEST) == [40, 20, 10]
     assert await listed(database, tenant, HighlightFilter(), Sort.OLDEST) == [10, 20, 40]
+
+
+async def test_highlights_are_listed_by_the_state_of_the_match_that_they_have_now(
+    database: Database, tenant: UUID, stream: UUID
+) -> None:
+    lead = MatchState(score_before=(1, 1), score_after=(2, 1), period="Half-Time")
+    await new_highlight(database, tenant, stream, peak=10.0, state=lead)
+    await new_highlight(database, tenant, stream, peak=20.0, state=MatchState(period="2nd"))
+    await new_highlight(database, tenant, stream, peak=30.0)
+    level = candidate(tenant, stream, peak=40.0)
+    for score, at in (((2, 1), 100.0), ((2, 2), 110.0)):
+        about = level.model_copy(update={"state": MatchState(score_after=score)})
+        await record(database, tenant, stream, decision(about, decided_at=at), candidates=(about,))
+    expected = {
+        HighlightFilter(state="2-1"): [10],
+        HighlightFilter(state="1-1"): [],
+        HighlightFilter(state="2"): [],
+        HighlightFilter(state="2-2"): [40],
+        HighlightFilter(period="half time"): [10],
+        HighlightFilter(period="2ND"): [20],
+        HighlightFilter(state="2-1", period="2nd"): [],
+    }
+    assert {each: await listed(database, tenant, each) for each in expected} == expected
 
 
 @pytest.mark.parametrize("sort", list(Sort))

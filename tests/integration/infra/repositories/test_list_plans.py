@@ -34,6 +34,9 @@ MORE = {
     # All of the hour.
     "highlights that happened in an hour": 4_000,
     "highlights that happened in an hour, best first": 4_000,
+    # Walks the newest, of which every twelfth or so has it.
+    "highlights of a common state": 1_000,
+    "highlights of a state in a period": 1_000,
     # Walks the best until it has the thousand that are ranked.
     "search for a common word": BOUND,
     "search for a common word, from 0.5": BOUND,

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.feed.models import MOST_EVENTS
 from domain.tenants.usage import (
     PLANS,
     ExportQuotaExceededError,
@@ -35,6 +36,7 @@ def test_the_page_of_limits_lists_them() -> None:
             *(plan.requests_per_minute, plan.key_requests_per_minute, plan.concurrent_streams),
             *(plan.clips_per_day, plan.clip_seconds),
             *(plan.concurrent_exports, plan.renditions_per_export, plan.exports_per_batch),
+            plan.feed_events_per_minute,
         )
         assert f"| `{plan.name}` | {' | '.join(map(str, row))} |" in page
 
@@ -45,12 +47,17 @@ def test_a_larger_plan_allows_more_of_everything() -> None:
         assert smaller.key_requests_per_minute < larger.key_requests_per_minute
         assert smaller.concurrent_streams < larger.concurrent_streams
         assert smaller.concurrent_exports < larger.concurrent_exports
+        assert smaller.feed_events_per_minute < larger.feed_events_per_minute
         assert smaller.renditions_per_export <= larger.renditions_per_export
 
 
 def test_a_key_never_has_more_than_its_tenant() -> None:
     for plan in PLANS.values():
         assert plan.key_requests_per_minute <= plan.requests_per_minute
+
+
+def test_every_plan_takes_a_whole_batch_of_feed_events() -> None:
+    assert all(plan.feed_events_per_minute >= MOST_EVENTS for plan in PLANS.values())
 
 
 @given(plan=st.sampled_from(list(PLANS.values())), count=st.integers(0, 1_200))

@@ -45,7 +45,8 @@ class ExportBatches(Resource[Transport]):
 
         Args:
             renditions: such as `{"format": "mp4", "preset": "tiktok"}`, up to 50.
-            filter: such as `{"stream_id": …, "tags": ["goal"], "min_score": 0.5, "limit": 10}`.
+            filter: such as `{"stream_id": …, "tags": ["goal"], "min_score": 0.5, "limit": 10}`,
+                also `market`, `subject`, `state`, `period`, `from` and `to`.
             highlight_ids: instead of a filter.
             watermark: such as `{"text": "tldrtv", "position": "top_left"}`.
             lower_third: such as `{"seconds": 4}`; what it leaves out is that of each highlight.

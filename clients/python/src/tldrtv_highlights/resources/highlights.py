@@ -37,6 +37,10 @@ class Highlights(Resource[Transport]):
         game: str | None = None,
         tag: str | None = None,
         text: str | None = None,
+        market: str | None = None,
+        subject: str | None = None,
+        state: str | None = None,
+        period: str | None = None,
         min_score: float | None = None,
         max_score: float | None = None,
         min_dimensions: Mapping[str, float] | None = None,
@@ -57,6 +61,10 @@ class Highlights(Resource[Transport]):
             game: a profile's id, such as `soccer`.
             tag: such as `goal`.
             text: words, whole and all of them, of title, description or tags.
+            market: of a feed event that belongs to the highlight.
+            subject: of such an event, such as `bet:8841`.
+            state: the score after the moment as the screen shows it, such as `2-1`.
+            period: such as `2nd`, `Q4` or `set 2`.
             min_score: from 0 to 1.
             max_score: from 0 to 1.
             min_dimensions: least values by dimension, such as `{"rarity": 0.8}`.
@@ -76,6 +84,10 @@ class Highlights(Resource[Transport]):
                 "game": game,
                 "tag": tag,
                 "text": text,
+                "market": market,
+                "subject": subject,
+                "state": state,
+                "period": period,
                 "min_score": min_score,
                 "max_score": max_score,
                 **{f"min_{name}": least for name, least in (min_dimensions or {}).items()},
@@ -107,6 +119,10 @@ class Highlights(Resource[Transport]):
         game: str | None = None,
         tag: str | None = None,
         text: str | None = None,
+        market: str | None = None,
+        subject: str | None = None,
+        state: str | None = None,
+        period: str | None = None,
         min_score: float | None = None,
         max_score: float | None = None,
         min_dimensions: Mapping[str, float] | None = None,
@@ -129,6 +145,10 @@ class Highlights(Resource[Transport]):
             game: a profile's id, such as `soccer`.
             tag: such as `goal`.
             text: words as in `list`.
+            market: of a feed event that belongs to the highlight.
+            subject: of such an event, such as `bet:8841`.
+            state: the score after the moment as the screen shows it, such as `2-1`.
+            period: such as `2nd`, `Q4` or `set 2`.
             min_score: from 0 to 1.
             max_score: from 0 to 1.
             min_dimensions: least values by dimension, such as `{"rarity": 0.8}`.
@@ -148,6 +168,10 @@ class Highlights(Resource[Transport]):
                 "game": game,
                 "tag": tag,
                 "text": text,
+                "market": market,
+                "subject": subject,
+                "state": state,
+                "period": period,
                 "min_score": min_score,
                 "max_score": max_score,
                 **{f"min_{name}": least for name, least in (min_dimensions or {}).items()},
