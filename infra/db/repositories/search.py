@@ -55,6 +55,8 @@ _WEIGHTS: Final[ColumnElement[Any]] = literal_column(
 )  # of D, C, B and A
 _SATURATING: Final = 32  # rank / (rank + 1), PostgreSQL manual, 12.3.3
 _SIMPLE: Final[ColumnElement[Any]] = literal_column("'simple'")
+# As the partial index says it; a parameter would hide it from the planner.
+_NO_LANGUAGES: Final[ColumnElement[Any]] = literal_column("'{}'::text[]")
 _OPTIONS: Final = f'StartSel="{MARKS[0]}", StopSel="{MARKS[1]}", HighlightAll=true'
 _WORDS_OF_REASONS: Final = "$[*].words"
 
@@ -114,7 +116,9 @@ async def languages(session: AsyncSession, *, tenant_id: UUID) -> list[Language]
     Takes as many steps through an index as there are different values.
     """
     spoken = await _distinct(session, Stream.language, tenant_id)
-    titled = await _distinct(session, Stream.languages, tenant_id)
+    titled = await _distinct(
+        session, Stream.languages, tenant_id, Stream.languages != _NO_LANGUAGES
+    )
     found = [*spoken, *(primary_language(tag) for tags in titled for tag in tags)]
     return [Language(each) for each in dict.fromkeys(found) if each in set(Language)]
 
@@ -242,12 +246,12 @@ async def _distinct(
     session: AsyncSession,
     of: InstrumentedAttribute[Any],
     tenant_id: UUID,
-    *,
+    *conditions: ColumnElement[bool],
     most: int | None = None,
 ) -> list[Any]:
-    own = of.class_.tenant_id == tenant_id
-    steps = select(func.min(of).label("value")).where(own).cte("steps", recursive=True)
-    further = select(func.min(of)).where(own, of > steps.c.value).scalar_subquery()
+    own = (of.class_.tenant_id == tenant_id, *conditions)
+    steps = select(func.min(of).label("value")).where(*own).cte("steps", recursive=True)
+    further = select(func.min(of)).where(*own, of > steps.c.value).scalar_subquery()
     steps = steps.union_all(select(further).where(steps.c.value.is_not(None)))
     found = select(steps.c.value).where(steps.c.value.is_not(None)).limit(most)
     return list(await session.scalars(found))
