@@ -283,6 +283,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "created_to": "2026-05-02T20:00:00Z",
     "cursor": "eyJzIjoiLWNyZWF0ZWRfYXQiLCJ0IjoiMjAyNi0wNS0wMlQxOTowMDowMFoiLCJpIjoiMGM3ZjNmMGUtOGM1"
     "NS00ZjBlLTlhNTUtMmI3ZjZkMmYxYTExIn0",
+    "criteria": "goals and cards, no replays",
     "deletion_id": "1f0d9c3b-7a52-5e41-8d6f-0b9a8c7d6e5f",
     "delivery_id": "9c1f0a2e-7d3b-4b6a-8f21-5e2d7c9b0a43",
     "endpoint_id": "6a0e7c52-1d4f-4e0b-b7c9-2f8d3a5b6c71",
@@ -297,6 +298,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "highlight_id": "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21",
     "key_id": "7b0a1c1e-6f52-4c8e-9b0e-9f2b6a2f7f51",
     "language": "en",
+    "languages": ["en", "es"],
     "last-event-id": "1777748707400000",
     "layout": "stream",
     "limit": 20,
@@ -332,14 +334,15 @@ EXAMPLES: Final[dict[str, Any]] = {
     "variant": "720p",
     "until": "2026-05-02T20:00:00Z",
 }
+_MATCH: Final = {"market": "next goal", "state": "2-1", "period": "2nd"}
 # Parameters whose meaning depends on the operation.
 _BY_OPERATION: Final[dict[str, dict[str, Any]]] = {
     "deleteBudget": {"kind": "analyzed_seconds"},
     "getUsage": {"kind": ["analyzed_seconds"]},
     "listDeliveries": {"status": "succeeded"},
-    "listHighlights": {"status": ["confirmed"]},
+    "listHighlights": {"status": ["confirmed"], **_MATCH},
     "listFeedEvents": {"outcome": "waiting"},
-    "searchHighlights": {"status": ["confirmed"]},
+    "searchHighlights": {"status": ["confirmed"], **_MATCH},
     "listExports": {"status": "ready"},
     "listStreams": {"status": "live"},
     "listWebhookDeliveries": {"status": "succeeded"},

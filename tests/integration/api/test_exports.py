@@ -501,7 +501,7 @@ async def test_another_tenants_media_cannot_be_exported(
         ({"renditions": [{"format": "mp4", "filter": "x"}]}, "/renditions/0/filter"),
         ({"watermark": {"text": "a\nb"}}, "/watermark/text"),
         ({"lower_third": {"title": "a\nb"}}, "/lower_third/title"),
-        ({"lower_third": {"title": "a", "tags": ["x" * 41]}}, "/lower_third/tags"),
+        ({"lower_third": {"title": "a", "tags": ["x" * 41]}}, "/lower_third/tags/0"),
         ({"lower_third": {"seconds": 4}}, ""),
         ({"renditions": [{"format": "gif", "captions": True}]}, "/renditions/0"),
     ],

@@ -38,7 +38,7 @@ async def test_a_highlight_says_what_was_found_and_why(
     assert set(found) == {
         *("id", "stream_id", "status", "tier", "start", "peak", "end", "score", "dimensions"),
         *("confidence", "title", "description", "tags", "reasons", "evidence", "game", "profile"),
-        *("state", "legal_hold"),
+        *("state", "legal_hold", "titles", "moderation"),
         *("peak_wall_clock", "clip", "playback", "created_at", "updated_at", "explanation"),
     }
     assert (found["start"], found["peak"], found["end"]) == (55.0, 60.0, 65.0)

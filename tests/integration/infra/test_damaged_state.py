@@ -170,6 +170,7 @@ def test_stale_sockets_and_their_locks_are_no_obstacle(
     sockets.stop()
     place.mkdir(exist_ok=True)
     for name in (".s.PGSQL.5432", ".s.PGSQL.5432.lock"):
+        (place / name).unlink(missing_ok=True)  # of a server that was too busy to stop by itself
         (place / name).write_text("1\n")
         damage(place / name)
     server = PostgresServer(data, log=server_path / "log", durable=False)

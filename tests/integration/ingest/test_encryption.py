@@ -24,11 +24,11 @@ from tests.integration.ingest.harness import (
     PartsOrigin,
     static_origin,
 )
-from tests.integration.ingest.test_recordings import Recorder, recorder
+from tests.integration.ingest.test_recordings import Recorder, recorder, retention
 
 pytestmark = pytest.mark.timeout(60)
 
-__all__ = ["recorder"]
+__all__ = ["recorder", "retention"]
 
 KEY, OTHER_KEY, VECTOR = b"0123456789abcdef", b"fedcba9876543210", bytes(range(16))
 HEAD = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:{first}\n"

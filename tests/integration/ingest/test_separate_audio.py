@@ -23,11 +23,11 @@ from tests.integration.ingest.harness import (
     Story,
     static_origin,
 )
-from tests.integration.ingest.test_recordings import Recorder, recorder
+from tests.integration.ingest.test_recordings import Recorder, recorder, retention
 
 pytestmark = pytest.mark.timeout(60)
 
-__all__ = ["recorder"]
+__all__ = ["recorder", "retention"]
 
 LIMITS = QUICK.model_copy(update={"window_duration": 30.0})
 MASTER = (

@@ -13,6 +13,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.dev.postgres import DatabaseUrls
+from domain.exports.models import Branding
 from domain.highlights.feedback import FeedbackVerdict
 from domain.hms.effects import BeamRef, EndSession
 from domain.profiles.documents import ProfileOverride
@@ -28,6 +29,7 @@ from infra.db.repositories import (
     beams,
     connections,
     deliveries,
+    exports,
     highlights,
     idempotency,
     inbound_events,
@@ -140,6 +142,7 @@ async def _filled(database: Database, tenant: UUID) -> Target:
             )
         )
         await feed_events.put(session, tenant_id=tenant, stream_id=stream, events=[FEED_EVENT])
+        await exports.put_branding(session, tenant_id=tenant, branding=Branding())
         await _connect(session, tenant, connection, beam)
         event = await session.scalar(select(EventRow.id).limit(1))
     assert event is not None
