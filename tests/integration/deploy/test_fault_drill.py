@@ -17,14 +17,13 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from app.dev import temporal as temporal_binary
 from app.dev.postgres import PostgresServer
-from app.dev.supervisor import accepts, free_ports
+from app.dev.supervisor import free_ports
 from app.dev.temporal import TemporalServer
 from demo.origin import LiveOrigin, OriginOptions
 from infra.child_process import ChildProcess
@@ -238,7 +237,7 @@ async def installation(home: Path, broker: Broker, tmp_path: Path) -> AsyncItera
                 timeout=30,
             )
         )
-        stack.callback(leave_running, broker)
+        stack.callback(restart, broker)
         yield Installation(
             prometheus,
             settings,
@@ -253,10 +252,13 @@ async def installation(home: Path, broker: Broker, tmp_path: Path) -> AsyncItera
         )
 
 
-def leave_running(broker: Broker) -> None:
-    """Start the broker, which other tests use too, if a failed drill has left it stopped."""
-    if not accepts(urlsplit(broker.url).port or 0):
-        broker.start()
+def restart(broker: Broker) -> None:
+    """Start the broker, which other tests use too, from this thread.
+
+    The drill starts it from a thread of the event loop, with which the kernel would end it.
+    """
+    broker.stop()
+    broker.start()
 
 
 @dataclass(frozen=True)
