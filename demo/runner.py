@@ -201,7 +201,7 @@ class _Demo:
         if await _run_module(*command):
             raise DemoError("The scripted match could not be made; the reason stands above.")
         match = ensure_match(options.home, seed=seed, kind=kind)
-        return _Source(match.video, read_truth(match.truth), options.game, scripted=True)
+        return _Source(match.video, read_truth(match.truth), options.game or kind, scripted=True)
 
     async def _make_film(self, film: GameFilm) -> None:
         minutes, folder = f"{_FILM_MINUTES:g}", str(film.video.parent)
