@@ -272,14 +272,8 @@ async def hold_stream(
         session, tenant_id=tenant_id, stream_id=stream_id, reason=reason
     )
     if hold is not None or was_held:
-        await audit.record(
-            session,
-            tenant_id=tenant_id,
-            action=AuditAction.STREAM_RELEASED if hold is None else AuditAction.STREAM_HELD,
-            target_id=stream_id,
-            actor=actor,
-            details={} if hold is None else {"reason": hold.reason},
-        )
+        action = AuditAction.STREAM_RELEASED if hold is None else AuditAction.STREAM_HELD
+        await _record_hold(session, tenant_id, stream_id, hold, action=action, actor=actor)
     return hold
 
 
@@ -303,12 +297,25 @@ async def hold_highlight(
         session, tenant_id=tenant_id, highlight_id=highlight_id, reason=reason
     )
     if hold is not None or was_held:
-        await audit.record(
-            session,
-            tenant_id=tenant_id,
-            action=AuditAction.HIGHLIGHT_RELEASED if hold is None else AuditAction.HIGHLIGHT_HELD,
-            target_id=highlight_id,
-            actor=actor,
-            details={} if hold is None else {"reason": hold.reason},
-        )
+        action = AuditAction.HIGHLIGHT_RELEASED if hold is None else AuditAction.HIGHLIGHT_HELD
+        await _record_hold(session, tenant_id, highlight_id, hold, action=action, actor=actor)
     return hold
+
+
+async def _record_hold(
+    session: AsyncSession,
+    tenant_id: UUID,
+    target_id: UUID,
+    hold: LegalHold | None,
+    *,
+    action: AuditAction,
+    actor: Actor,
+) -> None:
+    await audit.record(
+        session,
+        tenant_id=tenant_id,
+        action=action,
+        target_id=target_id,
+        actor=actor,
+        details={} if hold is None else {"reason": hold.reason},
+    )
