@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import case, delete, func, or_, select, update
+from sqlalchemy import and_, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -150,9 +150,10 @@ async def subjects_of(
 async def unresolved(
     session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, limit: int
 ) -> list[tuple[FeedEventRow, str | None]]:
-    """Return events whose outcome may change, oldest first, each with the event that retracts it.
+    """Return events whose outcome may change, each with the event that retracts it.
 
-    These are events that wait or have no place, and events that another one takes back.
+    These are events that wait and events that another one takes back, oldest first, and then those
+    that have no place: there may be many of them, which must not keep the others waiting.
     """
     other = aliased(FeedEventRow)
     taken_back_by = (
@@ -176,7 +177,11 @@ async def unresolved(
                 taken_back_by.is_not(None),
             ),
         )
-        .order_by(FeedEventRow.received_at, FeedEventRow.id)
+        .order_by(
+            and_(FeedEventRow.outcome == FeedOutcome.UNPLACED, taken_back_by.is_(None)),
+            FeedEventRow.received_at,
+            FeedEventRow.id,
+        )
         .limit(limit)
     )
     return [(row, by) for row, by in rows]
