@@ -33,14 +33,16 @@ demo: setup $(if $(FILM),.venv/.footage) ## Watch highlights appear (INPUT= FILM
 dev: setup ## Run the whole stack on this machine until Ctrl-C
 	@exec $(BIN)/highlights dev
 
-# Serial tests run whole stacks against the clock. Under coverage a worker takes twice as long to
+# Tests of whole stacks run against the clock. Under coverage a worker takes twice as long to
 # start (6.7 s instead of 3.5 s to import it), and the product would not keep its own limits.
 .PHONY: test
-test: setup ## Run all tests, those that are not serial with coverage
+test: setup ## Run all tests, those of whole stacks without coverage
 	@bin/system-packages
 	@bin/locked-tools openapi playlists players external s3_server
 	@rm -f .coverage .coverage.*
-	@$(BIN)/pytest -m "not serial" -n $(PYTEST_WORKERS) --cov --cov-report=term --cov-fail-under=80
+	@$(BIN)/pytest -m "not serial and not stack" -n $(PYTEST_WORKERS) \
+	  --cov --cov-report=term --cov-fail-under=80
+	@$(BIN)/pytest -m stack -n $(PYTEST_WORKERS) --dist loadfile
 	@$(BIN)/pytest -m serial
 	@$(BIN)/coverage report --include='domain/*' --fail-under=95 >.coverage-domain \
 	  || { cat .coverage-domain; exit 1; }
@@ -49,7 +51,7 @@ test: setup ## Run all tests, those that are not serial with coverage
 external: setup ## Try the API and the media code with programs and samples of others, at length
 	@bin/system-packages
 	@bin/locked-tools openapi playlists external s3_server
-	@EXTERNAL_EXAMPLES=200 $(BIN)/pytest -m "not serial" -n $(PYTEST_WORKERS) tests/external \
+	@EXTERNAL_EXAMPLES=200 $(BIN)/pytest -m "not serial and not stack" -n $(PYTEST_WORKERS) tests/external \
 	  tests/integration/api/test_openapi.py tests/integration/api/test_openapi_lint.py \
 	  tests/integration/gemini/test_faults.py
 
