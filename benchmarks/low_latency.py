@@ -31,7 +31,7 @@ from activities.ingest.follower import PlaylistFollower
 from activities.ingest.follower_events import SegmentReady
 from activities.ingest.poller import PlaylistPoller
 from activities.ingest.store import StoreGuard
-from benchmarks.latency import figures_of
+from benchmarks.load.report import figures_of
 from benchmarks.quality.report import machine
 from demo.ffmpeg import ffmpeg_path
 from demo.origin import LiveOrigin, OriginOptions
