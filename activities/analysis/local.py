@@ -138,7 +138,7 @@ class LocalAnalysis(Analysis):
 
     async def _fed(self, request: AnalyzeWindowInput, *, since: float) -> Sequence[TimedMetadata]:
         """Return the events of the feed as markers; none while the database is unavailable."""
-        if self._feed is None:
+        if self._feed is None or not request.fed:
             return ()
         try:
             return await self._feed.markers(

@@ -75,6 +75,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=180.0, help="that are measured")
     parser.add_argument("--stagger", type=float, default=1.0, help="seconds between two starts")
     parser.add_argument("--matches", type=int, default=3, help="that the streams play in turn")
+    parser.add_argument("--seed", type=int, default=41, help="of the first match")
     parser.add_argument("--duration", type=float, default=360.0, help="seconds of each match")
     parser.add_argument("--spacing", type=float, default=180.0, help="seconds between its moments")
     parser.add_argument("--height", type=int, default=360, help="lines of the picture")
@@ -89,15 +90,14 @@ def _options() -> argparse.Namespace:
 
 def _videos(options: argparse.Namespace) -> list[Path]:
     """Return the folders of the packaged matches, which are made if need be."""
-    name = f"load-{options.duration:g}-{options.spacing:g}-{options.height}-{options.matches}"
-    folder: Path = options.home / "benchmarks" / name
+    folder: Path = options.home / "benchmarks" / "load"
     packaged = []
-    for seed in range(options.matches):
+    for seed in range(options.seed, options.seed + options.matches):
         match = ensure_match(
-            options.home, seed=41 + seed, duration=options.duration, spacing=options.spacing
+            options.home, seed=seed, duration=options.duration, spacing=options.spacing
         )
-        made = package(match.video, folder / f"match-{seed}", height=options.height)
-        packaged.append(made)
+        name = f"{seed}-{options.duration:g}-{options.spacing:g}-{options.height}"
+        packaged.append(package(match.video, folder / name, height=options.height))
     return packaged
 
 
@@ -109,10 +109,7 @@ async def _measure(options: argparse.Namespace, videos: Sequence[Path]) -> Repor
         )
         origin_port, metrics_port = free_ports(2)
         await _start_origin(stack, videos[0].parent, port=origin_port, log=folder / "origin.log")
-        origin, names = (
-            f"http://127.0.0.1:{origin_port}",
-            sorted(each.name for each in videos.iterdir()),
-        )
+        origin, names = f"http://127.0.0.1:{origin_port}", [each.name for each in videos]
         plain = await measure_plain_ffmpeg(
             _plain_urls(origin, names, options.streams), folder / "plain", seconds=_BASELINE
         )

@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="has a folder for each video")
     parser.add_argument("port", type=int)
     options = parser.parse_args()
-    found = {each.name: read_video(each) for each in options.folder.iterdir() if each.is_dir()}
+    found = {each.parent.name: read_video(each.parent) for each in options.folder.glob("*/*.m3u8")}
     web.run_app(
         application(found), host="127.0.0.1", port=options.port, print=None, access_log=None
     )
