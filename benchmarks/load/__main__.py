@@ -46,8 +46,6 @@ from tests.fakes.s3_server import S3Server, find_s3_server
 
 _ROOT: Final = Path(__file__).parents[2]
 _IDLE: Final = 15.0
-_WARM_UP: Final = 40.0
-_DRAIN: Final = 40.0
 _START_TIMEOUT: Final = 120.0
 _BASELINE: Final = 20.0
 _PROFILED: Final = 20
@@ -73,6 +71,8 @@ def _options() -> argparse.Namespace:
     home = os.environ.get("HIGHLIGHTS_HOME", "~/.cache/highlights")
     parser.add_argument("--streams", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=180.0, help="that are measured")
+    parser.add_argument("--warm-up", type=float, default=40.0, help="seconds before that")
+    parser.add_argument("--drain", type=float, default=40.0, help="seconds for the last clips")
     parser.add_argument("--stagger", type=float, default=1.0, help="seconds between two starts")
     parser.add_argument("--matches", type=int, default=3, help="that the streams play in turn")
     parser.add_argument("--seed", type=int, default=41, help="of the first match")
@@ -137,15 +137,15 @@ async def _measure(options: argparse.Namespace, videos: Sequence[Path]) -> Repor
         if options.neighbor:
             key = await asyncio.to_thread(_new_key, probe)
             other = await stack.enter_async_context(tenant_of(key))
-            alone = await _measure_alone(other, options.seconds)
-        await _begin(tenant, options.streams, stagger=options.stagger)
+            alone = await _measure_alone(other, options)
+        await _begin(tenant, options.streams, options)
         first = await probe.snapshot()
         exporting = asyncio.create_task(tenant.export(options.exports))
         profiling = asyncio.create_task(_profile(options.py_spy, probe, folder / "profile"))
         await asyncio.sleep(options.seconds)
         last = await probe.snapshot()
         await exporting
-        await asyncio.sleep(_DRAIN)  # in which the clips of the last moments are made
+        await asyncio.sleep(options.drain)  # in which the clips of the last moments are made
         rows = await tenant.streams()
         span = Span(idle_from, idle, first, last, options.streams)
         hourly = span.hourly(await probe.histories(first, last))
@@ -186,23 +186,23 @@ async def _measure(options: argparse.Namespace, videos: Sequence[Path]) -> Repor
         )
 
 
-async def _begin(tenant: Tenant, streams: int, *, stagger: float) -> None:
+async def _begin(tenant: Tenant, streams: int, options: argparse.Namespace) -> None:
     """Begin streams, one after the other, and wait until all are live and warm."""
     for _ in range(streams):
         await tenant.begin()
-        await asyncio.sleep(stagger)
+        await asyncio.sleep(options.stagger)
     async with asyncio.timeout(_START_TIMEOUT):
         while len(await tenant.streams()) < streams:  # noqa: ASYNC110
             await asyncio.sleep(1.0)
-    await asyncio.sleep(_WARM_UP)
+    await asyncio.sleep(options.warm_up)
 
 
-async def _measure_alone(tenant: Tenant, seconds: float) -> Latencies:
-    await _begin(tenant, 1, stagger=0.0)
+async def _measure_alone(tenant: Tenant, options: argparse.Namespace) -> Latencies:
+    await _begin(tenant, 1, options)
     began = datetime.now(UTC)
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(options.seconds)
     ended = datetime.now(UTC)
-    await asyncio.sleep(_DRAIN)
+    await asyncio.sleep(options.drain)
     return tenant.latencies(began, ended)
 
 
