@@ -179,12 +179,12 @@ class Tenant:
 
     async def _read(self, url: str) -> None:
         """Read a stream as its tenant's site does, until cancelled."""
-        while True:
-            rows = await self.streams()
-            found = next((row["id"] for row in rows if row["url"] == url), None)
-            if found is not None:
-                break
+        found = None
+        while found is None:
             await asyncio.sleep(_POLL_INTERVAL)
+            with suppress(httpx.HTTPError):
+                rows = await self.streams()
+                found = next((row["id"] for row in rows if row["url"] == url), None)
         self._start(self._follow(found))
         self._start(self._feed(found))
         while True:
@@ -213,8 +213,8 @@ class Tenant:
                 "id": f"odds-{number}",
                 "kind": "odds",
                 "market": "match winner",
-                "occurred_at": datetime.now(UTC).isoformat(),
-                "odds": 2.0 + number % 2 / 100,
+                "at": {"now": True},
+                "odds": {"before": 2.0, "after": 2.0 + (number % 10) / 100},
             }
             with suppress(httpx.HTTPError):
                 await self._post(f"/v1/streams/{stream_id}/events", {"events": [event]})
