@@ -1,9 +1,11 @@
-"""Work that is done for every tenant, so that a slow tenant delays no other."""
+"""Turns of tenants, so that one with much or slow work delays no other."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -52,3 +54,50 @@ async def for_each_tenant(
     if failures:
         raise failures[0]
     return results
+
+
+class TenantTurns:
+    """Slots that are given to waiting tenants in turn, whatever the number of their requests.
+
+    Args:
+        slots: how many are held at a time.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self._free = slots
+        self._waiting: dict[UUID, deque[asyncio.Future[None]]] = {}
+
+    @asynccontextmanager
+    async def slot(self, tenant_id: UUID) -> AsyncIterator[None]:
+        """Hold a slot while the context lasts; wait for it behind one request of each tenant."""
+        if self._free:
+            self._free -= 1
+        else:
+            await self._wait(tenant_id)
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _wait(self, tenant_id: UUID) -> None:
+        given: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(tenant_id, deque()).append(given)
+        try:
+            await given
+        except asyncio.CancelledError:
+            if given.done() and not given.cancelled():  # given at the same time
+                self._pass_on()
+            raise
+
+    def _pass_on(self) -> None:
+        """Give a slot to the tenant that has waited longest since its last turn."""
+        while self._waiting:
+            tenant_id = next(iter(self._waiting))
+            queue = self._waiting.pop(tenant_id)
+            given = queue.popleft()
+            if queue:
+                self._waiting[tenant_id] = queue  # behind all others
+            if not given.done():
+                given.set_result(None)
+                return
+        self._free += 1
