@@ -146,7 +146,7 @@ async def _measure(options: argparse.Namespace, videos: Sequence[Path]) -> Repor
         last = await probe.snapshot()
         await exporting
         await asyncio.sleep(options.drain)  # in which the clips of the last moments are made
-        rows = await tenant.streams()
+        rows = await tenant.details()
         span = Span(idle_from, idle, first, last, options.streams)
         hourly = span.hourly(await probe.histories(first, last))
         cpu, memory = span.cpu(), dict(last.memory)

@@ -30,6 +30,7 @@ _COUNTERS: Final = """
     WHERE datname = current_database()
     """
 _COUNTED: Final = re.compile(r"(stream|clip|deliver|session|export|export-batch)/")
+_OURS: Final = re.compile(r"\((activities|api|app/services|domain|infra|workflows)/")
 _HEARTBEAT: Final = "RecordActivityTaskHeartbeat"
 _ACTIONS: Final = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: 1,
@@ -197,20 +198,24 @@ def _sums(text: str, name: str, label: str, *, of: str = "") -> Counter[str]:
     return found
 
 
-def busiest_functions(profile: Path, *, root: Path, most: int = 15) -> list[str]:
-    """Return the functions with the largest inclusive shares of a profile of `py-spy -f raw`.
+def busiest_functions(profile: Path, *, root: Path, most: int = 10) -> list[str]:
+    """Return the busiest functions of a profile of `py-spy -f raw`, the largest share first.
 
-    Of our own code and of the packages that it calls; frames of the event loop are left out.
+    Those of our own code with what they call (without the command line), and the innermost ones.
     """
-    shares: Counter[str] = Counter()
+    ours: Counter[str] = Counter()
+    innermost: Counter[str] = Counter()
     total = 0
     for line in profile.read_text("utf-8").splitlines():
         stack, _, count = line.rpartition(" ")
+        frames = [each.replace(f"{root}/", "").rpartition(":")[0] for each in stack.split(";")]
         total += int(count)
-        for frame in {each.replace(f"{root}/", "") for each in stack.split(";")}:
-            if not any(part in frame for part in ("asyncio/", "(<frozen", "threading.py")):
-                shares[frame] += int(count)
+        innermost[frames[-1]] += int(count)
+        for frame in set(frames):
+            if _OURS.search(frame):
+                ours[frame] += int(count)
     return [
-        f"- {100 * count / max(total, 1):.0f} % `{frame}`"
+        f"- {100 * count / max(total, 1):.0f} % {kind} `{frame})`"
+        for kind, shares in (("in and below", ours), ("in", innermost))
         for frame, count in shares.most_common(most)
     ]

@@ -171,12 +171,10 @@ def _rows(report: Report) -> Iterator[tuple[str, str, str]]:
     for name, value in report.dollars.items():
         yield f"dollars of a stream-hour: {name}", f"{value:.4f}", ""
     yield "dollars of a stream-hour, without Gemini", f"{report.dollars_in_all:.4f}", "0.10"
-    yield (
-        "deliveries received, events read by SSE",
-        f"{report.deliveries}, {report.events_read}",
-        "",
-    )
-    yield "API requests, failed ones", f"{report.requests}, {report.failed_requests}", ", 0"
+    yield "deliveries received", f"{report.deliveries:,}", ""
+    yield "events read by SSE", f"{report.events_read:,}", ""
+    yield "API requests", f"{report.requests:,}", ""
+    yield "- failed ones", f"{report.failed_requests:,}", "0"
     if report.neighbor is not None:
         alone, beside = report.neighbor.alone, report.neighbor.beside
         yield "another tenant's stream alone: s behind live", _of(alone.behind_live), ""

@@ -138,6 +138,10 @@ class Tenant:
                 return [each for each in found if each["url"] in self.begun]
             query["cursor"] = page["next_cursor"]
 
+    async def details(self) -> list[dict[str, Any]]:
+        """Return all streams as they are now; a list is up to minutes behind."""
+        return [await self._get(f"/v1/streams/{row['id']}") for row in await self.streams()]
+
     async def export(self, count: int) -> None:
         """Begin exports of the latest ten seconds of streams, in turn."""
         rows = [row for row in await self.streams() if row["position"] > 15]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.load.origin import LoopedVideo
-from benchmarks.load.probe import HistoryCounts, Snapshot
+from benchmarks.load.probe import HistoryCounts, Snapshot, busiest_functions
 from benchmarks.load.report import figures_of
 from benchmarks.load.span import Span
 
@@ -104,3 +104,19 @@ def test_a_stream_is_not_charged_for_what_the_idle_stack_does() -> None:
     assert found["Temporal actions"] == pytest.approx((8 + 18) / 0.02)
     assert found["history events"] == pytest.approx(2000)
     assert "S3 reads" not in found
+
+
+def test_a_profile_names_our_functions_with_what_they_call_and_the_innermost_ones(
+    tmp_path: Path,
+) -> None:
+    profile = tmp_path / "profile"
+    profile.write_text(
+        "main (/code/app/cli.py:9);poll (/code/activities/poll.py:3);read (httpx/client.py:1) 30\n"
+        "main (/code/app/cli.py:9);poll (/code/activities/poll.py:4) 60\n"
+        "main (/code/app/cli.py:9);wait (asyncio/base.py:4) 10\n"
+    )
+    assert busiest_functions(profile, root=Path("/code"), most=2) == [
+        "- 90 % in and below `poll (activities/poll.py)`",
+        "- 60 % in `poll (activities/poll.py)`",
+        "- 30 % in `read (httpx/client.py)`",
+    ]
