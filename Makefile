@@ -131,6 +131,10 @@ footage: $(READY) .venv/.footage ## Film the games of tools/footage that are not
 bench: setup .venv/.bench ## Run the measurements (BENCH= names some)
 	@$(BIN)/python -m benchmarks $${BENCH:-}
 
+.PHONY: bench-short
+bench-short: setup ## Check the ratios that CI holds, in half a minute
+	@$(BIN)/pytest -q tests/integration/benchmarks
+
 .PHONY: evaluate
 evaluate: setup .venv/.bench ## Compare what is found in your video with its truth (INPUT= TRUTH= GAME=)
 	@exec $(BIN)/python -m benchmarks.quality.evaluate "$${INPUT:?name your video}" \

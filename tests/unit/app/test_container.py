@@ -161,9 +161,10 @@ async def test_both_stores_in_s3_share_one_client() -> None:
     assert clips._bucket._connection is segments._bucket._connection is container.s3
 
 
-async def test_probing_never_waits_behind_analysis() -> None:
+async def test_probing_analysis_and_rendering_never_wait_for_one_another() -> None:
     container = Container(settings())
-    assert container.probes is not container.media
+    pools = (container.probes, container.media, container.rendering)
+    assert len(set(map(id, pools))) == 3
 
 
 async def test_what_was_used_is_closed() -> None:
