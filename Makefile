@@ -38,7 +38,7 @@ dev: setup ## Run the whole stack on this machine until Ctrl-C
 .PHONY: test
 test: setup ## Run all tests, those that are not serial with coverage
 	@bin/system-packages
-	@bin/locked-tools openapi typescript playlists players external s3_server
+	@bin/locked-tools openapi oasdiff typescript playlists players external s3_server
 	@rm -f .coverage .coverage.*
 	@$(BIN)/pytest -m "not serial" -n $(PYTEST_WORKERS) --cov --cov-report=term --cov-fail-under=80
 	@$(BIN)/pytest -m serial
@@ -149,6 +149,10 @@ openapi: $(READY) ## Write clients/openapi.json and the TypeScript types generat
 	  --default-non-nullable=false --empty-objects-unknown --root-types --root-types-no-schema-prefix \
 	  >clients/typescript/src/schema.ts.partial
 	@mv clients/typescript/src/schema.ts.partial clients/typescript/src/schema.ts
+
+.PHONY: openapi-release
+openapi-release: $(READY) ## Make clients/openapi.json the document that later changes must not break
+	@$(BIN)/python -m tools.breaking_changes release
 
 .PHONY: schema
 schema: setup ## Write the expected schema and freeze the revisions, after adding one
