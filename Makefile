@@ -145,10 +145,7 @@ TYPESCRIPT := $${HIGHLIGHTS_HOME:-$$HOME/.cache/highlights}/tools/typescript-*/n
 openapi: $(READY) ## Write clients/openapi.json and the TypeScript types generated from it
 	@bin/locked-tools typescript
 	@$(BIN)/python -m tools.openapi_document
-	@$(BIN)/python -m tools.openapi_document types | node $(TYPESCRIPT)/openapi-typescript/bin/cli.js \
-	  --default-non-nullable=false --empty-objects-unknown --root-types --root-types-no-schema-prefix \
-	  >clients/typescript/src/schema.ts.partial
-	@mv clients/typescript/src/schema.ts.partial clients/typescript/src/schema.ts
+	@$(BIN)/python -m tools.openapi_document types $(TYPESCRIPT)/openapi-typescript/bin/cli.js
 
 .PHONY: openapi-release
 openapi-release: $(READY) ## Make clients/openapi.json the document that later changes must not break

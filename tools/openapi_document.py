@@ -3,22 +3,32 @@
 What changes nothing for a program and would double its size is left out: examples, links, and the
 titles of fields.
 
-Usage: python -m tools.openapi_document [types]
+Usage: python -m tools.openapi_document [types PROGRAM]
 
-Without an argument it writes the document. With `types` it prints what the TypeScript types are
-generated from.
+Without an argument it writes the document. With `types` it has openapi-typescript, whose script
+PROGRAM is, write the TypeScript types.
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from tests.openapi import document
 
 PATH: Final = Path(__file__).parents[1] / "clients" / "openapi.json"
+TYPES: Final = PATH.with_name("typescript") / "src" / "schema.ts"
+_TYPE_OPTIONS: Final = (
+    "--default-non-nullable=false",
+    "--empty-objects-unknown",
+    "--root-types",
+    "--root-types-no-schema-prefix",
+)
+"""How openapi-typescript is called."""
 _LEFT_OUT: Final = frozenset({"example", "examples", "links", "title"})
 _NAMES: Final = frozenset({"properties", "schemas"})
 """Members whose keys are names of the API, not words of OpenAPI."""
@@ -121,12 +131,25 @@ def _slim(value: Any, *, names: bool = False) -> Any:  # noqa: ANN401 - any JSON
     return value
 
 
+def write_types(program: Path, path: Path = TYPES) -> None:
+    """Write the TypeScript types of the committed document."""
+    with TemporaryDirectory(prefix="openapi-") as folder:
+        source = Path(folder, "openapi.json")
+        source.write_text(json.dumps(for_types(json.loads(PATH.read_bytes()))), "utf-8")
+        subprocess.run(
+            ["node", program, source, *_TYPE_OPTIONS, f"--output={path}"],  # noqa: S607
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+
+
 def main(arguments: list[str]) -> None:
-    """Write the document, or print the one for types."""
-    if arguments == ["types"]:
-        json.dump(for_types(json.loads(PATH.read_bytes())), sys.stdout)
-    else:
-        PATH.write_text(render(current()) + "\n", "utf-8")
+    """Write the document, or the types."""
+    match arguments:
+        case ["types", program]:
+            write_types(Path(program))
+        case _:
+            PATH.write_text(render(current()) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
