@@ -26,7 +26,7 @@ from tests.conftest import run_apart
 from tests.factories.rows import new_clip, new_highlight, new_stream
 from tests.integration.api.conftest import SECRET, api_settings, serving
 from tldrtv_highlights import HighlightsClient
-from tldrtv_highlights._resource import Download, Following, Listing, Operation, Resource
+from tldrtv_highlights._resource import Method, Resource
 from tools import openapi_document
 
 PACKAGE = Path(__file__).parents[3] / "clients" / "typescript"
@@ -119,13 +119,12 @@ def signed_webhook() -> dict[str, object]:
 
 def methods_of_the_python_client() -> list[str]:
     """Return `resource.method` for all its methods, in camel case."""
-    kinds = Operation | Listing | Following | Download
     return sorted(
         re.sub(r"_(.)", lambda match: match[1].upper(), f"{name}.{method}")
         for name, resource in vars(HighlightsClient("http://x", "x")).items()
         if isinstance(resource, Resource)
         for method, member in vars(type(resource)).items()
-        if isinstance(member, kinds)
+        if isinstance(member, Method)
     )
 
 
