@@ -93,24 +93,22 @@ export class Transport {
   /** Yield a stream's events to its end. A lost connection is resumed after the last event. */
   async *events(request: ApiRequest, options: CallOptions & { lastEventId?: string } = {}): AsyncGenerator<StreamEvent, void, undefined> {
     let last = options.lastEventId;
-    for (let failures = 0; ; ) {
+    for (;;) {
       const headers: Record<string, string> = { Accept: "text/event-stream" };
       if (last !== undefined) headers["Last-Event-ID"] = last;
       const response = await this.#send({ ...request, headers }, options);
       if (!response.body || !response.headers.get("Content-Type")?.startsWith("text/event-stream")) throw unexpected(request);
       try {
         for await (const event of parseEvents(response.body)) {
-          failures = 0;
           last = event.id ?? last;
           yield event;
           if (event.type === END) return;
         }
       } catch (error) {
         if (error instanceof HighlightsError) throw error;
-        if (options.signal?.aborted || failures >= this.#retries) throw failure(request, error, options.signal);
+        if (options.signal?.aborted) throw failure(request, error, options.signal);
       }
-      await pause(this.#backoff(failures), options.signal);
-      failures += 1;
+      await pause(this.#first, options.signal);
     }
   }
 

@@ -34,7 +34,7 @@ class Connections(Resource[Transport]):
         title: str | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
-        """Connect a 100ms workspace; the answer holds the secrets, this once.
+        """Connect a 100ms workspace. The response has the secrets, which are shown once.
 
         Args:
             name: for people.
@@ -82,7 +82,7 @@ class Connections(Resource[Transport]):
         game: str | Unset | None = UNSET,
         title: str | Unset = UNSET,
     ) -> Sent:
-        """Change a connection; what is left out stays, None takes away."""
+        """Change a connection. Arguments that you leave out stay, None clears."""
         return Sent(
             path={"connection_id": connection_id},
             body=changed(
@@ -98,15 +98,15 @@ class Connections(Resource[Transport]):
 
     @operation("DELETE /v1/connections/{connection_id}", type(None), repeatable=False)
     def delete(self, connection_id: Identity) -> Sent:
-        """Delete a connection and what it brought; its streams stay, and go on."""
+        """Delete a connection and its events. Streams that it started are unaffected."""
         return Sent(path={"connection_id": connection_id})
 
     @operation("POST /v1/connections/{connection_id}/rotate", Connection, repeatable=False)
     def rotate(self, connection_id: Identity) -> Sent:
-        """Make new secrets; those they replace stay good for a day."""
+        """Create new secrets. The old ones are valid for another day."""
         return Sent(path={"connection_id": connection_id})
 
     @operation("GET /v1/connections/{connection_id}/events", InboundEventList)
     def events(self, connection_id: Identity, *, limit: int | None = None) -> Sent:
-        """Show the latest events that a connection brought, and what came of each."""
+        """List the latest events of a connection with their outcomes."""
         return Sent(path={"connection_id": connection_id}, query={"limit": limit})

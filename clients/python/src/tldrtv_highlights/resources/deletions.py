@@ -32,7 +32,7 @@ class Deletions(Resource[Transport]):
 
     @operation("DELETE /v1/streams/{stream_id}/legal-hold", type(None))
     def release_stream(self, stream_id: Identity) -> Sent:
-        """Lift the hold of a stream, if there is one."""
+        """Release a stream's hold."""
         return Sent(path={"stream_id": stream_id})
 
     @operation("PUT /v1/highlights/{highlight_id}/legal-hold", LegalHold)
@@ -42,5 +42,5 @@ class Deletions(Resource[Transport]):
 
     @operation("DELETE /v1/highlights/{highlight_id}/legal-hold", type(None))
     def release_highlight(self, highlight_id: Identity) -> Sent:
-        """Lift the hold of a highlight, if there is one."""
+        """Release a highlight's hold."""
         return Sent(path={"highlight_id": highlight_id})

@@ -84,12 +84,12 @@ class ExportBatches(Resource[Transport]):
 
     @operation("POST /v1/export-batches/{batch_id}/cancel", ExportBatch)
     def cancel(self, batch_id: Identity) -> Sent:
-        """Begin no further export; those that are being made finish."""
+        """Start no further exports. Those that run finish."""
         return Sent(path={"batch_id": batch_id})
 
     @operation("POST /v1/export-batches/{batch_id}/resume", ExportBatch)
     def resume(self, batch_id: Identity) -> Sent:
-        """Make the exports that are left of a canceled batch."""
+        """Start the remaining exports of a canceled batch."""
         return Sent(path={"batch_id": batch_id})
 
     @operation("DELETE /v1/export-batches/{batch_id}", type(None), repeatable=False)

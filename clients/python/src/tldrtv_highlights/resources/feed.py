@@ -37,12 +37,12 @@ class Feed(Resource[Transport]):
 
     @operation("GET /v1/streams/{stream_id}/feed-clock", FeedClock)
     def clock(self, stream_id: Identity) -> Sent:
-        """Read how far a stream's feed is from its picture."""
+        """Read the offset between a stream's feed and its picture."""
         return Sent(path={"stream_id": stream_id})
 
     @operation("PUT /v1/streams/{stream_id}/feed-clock", FeedClock)
     def set_clock(self, stream_id: Identity, offset: float, *, error: float | None = None) -> Sent:
-        """Set how far it is: `offset` seconds are added to the feed's time."""
+        """Set the offset, in seconds, that is added to the feed's time."""
         return Sent(path={"stream_id": stream_id}, body=given(offset=offset, error=error))
 
     @operation("DELETE /v1/streams/{stream_id}/feed-clock", type(None))

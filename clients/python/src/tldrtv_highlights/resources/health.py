@@ -12,10 +12,10 @@ class HealthChecks(Resource[Transport]):
 
     @operation("GET /healthz", Health)
     def live(self) -> Sent:
-        """Ask whether the API's process answers."""
+        """Check that the API's process responds."""
         return Sent()
 
     @operation("GET /readyz", Readiness, statuses=frozenset({200, 503}))
     def ready(self) -> Sent:
-        """Ask whether requests can be served, part by part."""
+        """Check each part that requests need."""
         return Sent()

@@ -173,7 +173,7 @@ class Highlights(Resource[Transport]):
 
     @operation("GET /v1/highlights/{highlight_id}", HighlightDetail)
     def get(self, highlight_id: Identity) -> Sent:
-        """Read a highlight with its clip, and why it was decided so, in words."""
+        """Read a highlight with its clip and the reasons of its decision."""
         return Sent(path={"highlight_id": highlight_id})
 
     @operation("GET /v1/highlights/{highlight_id}/similar", SimilarHighlights)
@@ -196,7 +196,7 @@ class Highlights(Resource[Transport]):
         correction: Mapping[str, float] | None = None,
         note: str | None = None,
     ) -> Sent:
-        """Say what someone thinks of a highlight, in place of what they said before.
+        """Give feedback on a highlight. It replaces earlier feedback of the same user.
 
         Args:
             highlight_id: the highlight.
@@ -213,5 +213,5 @@ class Highlights(Resource[Transport]):
 
     @listing("GET /v1/highlights/{highlight_id}/feedback", Page[Feedback])
     def feedback(self, highlight_id: Identity, *, limit: int | None = None) -> Sent:
-        """Iterate over what people think of a highlight, the newest first."""
+        """Iterate over the feedback on a highlight, newest first."""
         return Sent(path={"highlight_id": highlight_id}, query={"limit": limit})

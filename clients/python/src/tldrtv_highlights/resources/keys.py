@@ -32,7 +32,7 @@ class Keys(Resource[Transport]):
         expires_at: datetime | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
-        """Make a key; the answer shows it, this once.
+        """Create a key. It is shown once.
 
         Args:
             name: what it is for, for people.
@@ -60,7 +60,7 @@ class Keys(Resource[Transport]):
 
     @operation("GET /v1/keys/{key_id}", Key)
     def get(self, key_id: Identity) -> Sent:
-        """Read a key's rights, its end, and when it was last used."""
+        """Read a key with its scopes, expiry and last use."""
         return Sent(path={"key_id": key_id})
 
     @operation("PATCH /v1/keys/{key_id}", Key)
@@ -72,7 +72,7 @@ class Keys(Resource[Transport]):
         allowed_ips: Sequence[str] | Unset = UNSET,
         expires_at: datetime | Unset | None = UNSET,
     ) -> Sent:
-        """Change a key's name, addresses or end; what is left out stays, None means never."""
+        """Change a key. Arguments that you leave out stay, None clears."""
         return Sent(
             path={"key_id": key_id},
             body=changed(name=name, allowed_ips=allowed_ips, expires_at=expires_at),
@@ -87,7 +87,7 @@ class Keys(Resource[Transport]):
         expires_at: datetime | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
-        """Make a key's successor and show it this once.
+        """Create a key's successor. It is shown once.
 
         Args:
             key_id: the key to replace.
@@ -103,5 +103,5 @@ class Keys(Resource[Transport]):
 
     @operation("POST /v1/keys/{key_id}/revoke", Key)
     def revoke(self, key_id: Identity) -> Sent:
-        """Revoke a key at once and for good."""
+        """Revoke a key at once."""
         return Sent(path={"key_id": key_id})

@@ -33,7 +33,7 @@ class Profiles(Resource[Transport]):
 
     @operation("GET /v1/profiles/{profile_id}", ProfileDetail)
     def get(self, profile_id: str) -> Sent:
-        """Read a profile complete, as it counts for your streams."""
+        """Read a complete profile, as your streams use it."""
         return Sent(path={"profile_id": profile_id})
 
     @operation("GET /v1/profiles/{profile_id}/override", OverrideDetail)
@@ -56,7 +56,7 @@ class Profiles(Resource[Transport]):
 
     @operation("DELETE /v1/profiles/{profile_id}/override", type(None), repeatable=False)
     def delete_override(self, profile_id: str, *, revision: int) -> Sent:
-        """Go back to the shipped profile, or take away one of your own."""
+        """Delete your override, or a profile of your own."""
         return Sent(path={"profile_id": profile_id}, headers=_seen(revision))
 
     @operation("GET /v1/profiles/{profile_id}/override/history", OverrideHistory)
@@ -68,7 +68,7 @@ class Profiles(Resource[Transport]):
 
     @operation("GET /v1/profiles/{profile_id}/taste", ProfileTaste)
     def get_taste(self, profile_id: str) -> Sent:
-        """Read what your feedback on the highlights of a profile has taught."""
+        """Read what was learned from your feedback."""
         return Sent(path={"profile_id": profile_id})
 
     @operation("PATCH /v1/profiles/{profile_id}/taste", ProfileTaste)

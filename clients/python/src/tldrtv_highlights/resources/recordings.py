@@ -67,7 +67,7 @@ class Recordings(Resource[Transport]):
         external_id: str | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
-        """Find highlights in a media file of this machine, which is sent.
+        """Upload a media file and find its highlights.
 
         Args:
             file: the media file, at most 4 GiB.

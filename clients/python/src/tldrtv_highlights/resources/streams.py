@@ -10,7 +10,7 @@ from tldrtv_highlights.models import ChapterList, Page, Stream, StreamDetail, St
 
 
 class Streams(Resource[Transport]):
-    """Live streams being analysed."""
+    """Live streams being analyzed."""
 
     @operation("POST /v1/streams/analyze", Stream, creates=True)
     def analyze(
@@ -30,7 +30,7 @@ class Streams(Resource[Transport]):
         captions: bool | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
-        """Start looking for highlights in a live HLS stream.
+        """Start to find highlights in a live HLS stream.
 
         Args:
             url: the playlist, master or media.
@@ -84,17 +84,17 @@ class Streams(Resource[Transport]):
 
     @operation("GET /v1/streams/{stream_id}", StreamDetail)
     def get(self, stream_id: Identity) -> Sent:
-        """Read a stream as it is now, with its gaps."""
+        """Read a stream with its gaps."""
         return Sent(path={"stream_id": stream_id})
 
     @operation("POST /v1/streams/{stream_id}/stop", Stream)
     def stop(self, stream_id: Identity) -> Sent:
-        """Stop following a stream in good order; stopping one that is over changes nothing."""
+        """Stop following a stream. Its last windows are still analyzed."""
         return Sent(path={"stream_id": stream_id})
 
     @operation("POST /v1/streams/batch-stop", StreamResults)
     def batch_stop(self, ids: Sequence[Identity]) -> Sent:
-        """Stop up to 50 streams in good order; what fails for one fails for it alone."""
+        """Stop up to 50 streams. A failure of one does not affect the others."""
         return Sent(body={"ids": ids})
 
     @operation("DELETE /v1/streams/{stream_id}", type(None), repeatable=False)

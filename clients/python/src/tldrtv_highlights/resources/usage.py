@@ -52,10 +52,10 @@ class UsageStats(Resource[Transport]):
 
     @operation("PUT /v1/usage/budgets/{kind}", Budget)
     def put_budget(self, kind: str, *, monthly: float) -> Sent:
-        """Set how much of a kind you mean to use in a month. It is told of, never enforced."""
+        """Set a budget for a month. Webhooks report it; it is not enforced."""
         return Sent(path={"kind": kind}, body={"monthly": monthly})
 
     @operation("DELETE /v1/usage/budgets/{kind}", type(None), repeatable=False)
     def delete_budget(self, kind: str) -> Sent:
-        """Take a budget away."""
+        """Delete a budget."""
         return Sent(path={"kind": kind})

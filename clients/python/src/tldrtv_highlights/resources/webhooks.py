@@ -29,7 +29,7 @@ class Webhooks(Resource[Transport]):
         event_types: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
-        """Be told of what happens from now on; the answer holds the secret, this once.
+        """Create an endpoint. The response has its secret, which is shown once.
 
         Args:
             url: a public https URL that takes POST requests.
@@ -49,7 +49,7 @@ class Webhooks(Resource[Transport]):
 
     @operation("GET /v1/webhooks/{endpoint_id}", WebhookEndpoint)
     def get(self, endpoint_id: Identity) -> Sent:
-        """Read an endpoint: what it is told, and whether it can be reached."""
+        """Read an endpoint with its event types and state."""
         return Sent(path={"endpoint_id": endpoint_id})
 
     @operation("PATCH /v1/webhooks/{endpoint_id}", WebhookEndpoint)
@@ -108,7 +108,7 @@ class Webhooks(Resource[Transport]):
         until: datetime,
         types: Sequence[str] | None = None,
     ) -> Sent:
-        """Send the events of a range of time once more; by default all that are asked for."""
+        """Send the events of a range of time again; by default all event types of the endpoint."""
         return Sent(
             path={"endpoint_id": endpoint_id},
             body=given(**{"from": since, "to": until}, types=types),
@@ -150,10 +150,10 @@ class Webhooks(Resource[Transport]):
 
     @operation("GET /v1/webhooks/deliveries/{delivery_id}", DeliveryDetail)
     def get_delivery(self, delivery_id: Identity) -> Sent:
-        """Read what is sent, and what the endpoint answered to each attempt."""
+        """Read what is sent, and the endpoint's response to each attempt."""
         return Sent(path={"delivery_id": delivery_id})
 
     @operation("POST /v1/webhooks/deliveries/{delivery_id}/redeliver", Delivery)
     def redeliver(self, delivery_id: Identity) -> Sent:
-        """Send an event to its endpoint once more, or now instead of later."""
+        """Send an event to its endpoint again, or now instead of later."""
         return Sent(path={"delivery_id": delivery_id})
