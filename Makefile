@@ -139,6 +139,12 @@ docs: $(READY) ## Write the generated pages of docs/
 	@$(BIN)/python -m tools.configuration_page >docs/configuration.md.partial
 	@mv docs/configuration.md.partial docs/configuration.md
 
+.PHONY: docs-site
+docs-site: $(READY) ## Build the documentation site into api/static/docs; the API serves it at /console/docs
+	@mkdir -p build
+	@PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean >build/docs-site.log 2>&1 \
+	  || { grep -v '^INFO' build/docs-site.log >&2; exit 1; }
+
 .PHONY: schema
 schema: setup ## Write the expected schema and freeze the revisions, after adding one
 	@PYTHONPATH=. $(BIN)/python tools/schema.py
