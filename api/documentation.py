@@ -30,7 +30,13 @@ _NOT_BUILT: Final = (
 
 def add_documentation_site(app: FastAPI, *, directory: Path = _SITE) -> None:
     """Serve the built site below `/console/docs`."""
+    app.add_api_route(DOCUMENTATION_PATH, _to_index, include_in_schema=False)
     app.mount(DOCUMENTATION_PATH, _DocumentationSite(directory), name="documentation-site")
+
+
+async def _to_index() -> RedirectResponse:
+    """Add the slash that relative links of the index need."""
+    return RedirectResponse(f"{DOCUMENTATION_PATH}/", status_code=308)
 
 
 class _DocumentationSite(StaticFiles):
@@ -38,14 +44,13 @@ class _DocumentationSite(StaticFiles):
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory=directory, html=True, check_dir=False)
+        self.config_checked = True  # the directory may appear later, by `make docs-site`
         self._directory = directory
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Return a file of the site."""
         if not (self._directory / "index.html").is_file():
             raise RouteNotFoundProblem(_NOT_BUILT)
-        if scope["path"] == DOCUMENTATION_PATH:  # relative links of the index need the slash
-            return RedirectResponse(f"{DOCUMENTATION_PATH}/", status_code=308)
         try:
             response = await super().get_response(path, scope)
         except HTTPException as error:

@@ -21,6 +21,8 @@ from api.errors.handlers import add_exception_handlers
 from api.middleware.request_context import RequestContext
 from app.doctor import chromium_path
 from demo.origin.server import bind, serving
+from domain import task_queues
+from infra.db.tables import Base
 
 ROOT = Path(__file__).parents[3]
 LOADED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)=\"?(https?:)?//")
@@ -69,6 +71,27 @@ def test_pages_load_nothing_from_another_host(site: Path) -> None:
         assert LOADED.search(page.read_text("utf-8")) is None, page
     for style in site.rglob("*.css"):
         assert re.search(r"url\(\"?https?:", style.read_text("utf-8")) is None, style
+
+
+def test_the_picture_of_a_highlights_life_names_what_exists() -> None:
+    text = (ROOT / "docs" / "life-of-a-highlight.svg").read_text("utf-8")
+    queues = set(re.findall(r"highlights-\w+", text))
+    assert queues == set(task_queues.ALL) - {task_queues.ORCHESTRATION}
+    named = set(
+        re.findall(r">(?:feedback: |\d+ )?([a-z]+(?:_[a-z]+)*)(?: \(the outbox\))?</text>", text)
+    )
+    tables = named & set(Base.metadata.tables)
+    assert tables >= {"streams", "highlights", "clips", "events", "pinned_profiles", "usage_events"}
+    assert named - tables <= {
+        "follow",
+        "analyze",
+        "select",
+        "clip",
+        "record",
+        "send",
+        "responses",
+        "stored",
+    }
 
 
 async def test_the_api_serves_it_with_a_policy_that_names_each_inline_script(site: Path) -> None:
