@@ -65,6 +65,8 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
     """Turn each link to a file of the repository into one to a page, or into the file's name."""
     del config, files
     path = page.file.src_uri
+    if path.startswith("decisions/"):
+        page.meta.setdefault("search", {"boost": 0.5})  # guides come first
     source = next((outside for outside, each in _OUTSIDE.items() if each == path), f"docs/{path}")
     generated = not (ROOT / source).is_file()
 

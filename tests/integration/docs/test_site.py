@@ -12,7 +12,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from playwright.async_api import async_playwright
 
@@ -127,10 +126,9 @@ async def test_a_reader_finds_a_page_by_searching_and_nothing_is_blocked(site: P
     if chromium is None:
         pytest.skip("no Chromium here (bin/system-packages)")
     listening = bind("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(application(site), log_config=None))
     port = listening.getsockname()[1]
     said: list[str] = []
-    async with serving(server, listening), async_playwright() as playwright:
+    async with serving(application(site), listening), async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = await browser.new_page()
         page.on("console", lambda message: said.append(message.text))
