@@ -31,7 +31,7 @@ def pages() -> list[Path]:
     """Return the pages for readers; decisions are history, and profile pages have no code."""
     return [
         ROOT / "README.md",
-        *sorted((ROOT / "clients").glob("*/README.md")),
+        ROOT / "clients" / "python" / "README.md",
         *sorted((ROOT / "docs").glob("*.md")),
         *sorted((ROOT / "docs" / "howto").glob("*.md")),
         *sorted((ROOT / "docs" / "runbooks").glob("*.md")),
