@@ -8,7 +8,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 DIRECTORY: Final = "api"
+_TYPES: Final = "types.md"
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
+
+_ATTRIBUTE: Final = re.compile(r"^ {4}(\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
+"""A line of the section `Attributes` of a docstring, which is the description of a type."""
 
 Document = dict[str, Any]
 
@@ -27,6 +31,7 @@ def reference_pages(document: Document) -> dict[str, str]:
         for method, path, spec in operations[name]:
             parts += _operation(document, method, path, spec)
         pages[f"{DIRECTORY}/{page_name(name)}"] = "\n\n".join(parts) + "\n"
+    pages[f"{DIRECTORY}/{_TYPES}"] = _types(document)
     return pages
 
 
@@ -88,8 +93,8 @@ def _operation(document: Document, method: str, path: str, spec: Document) -> It
         yield f"**Request body** (`{content_type}`)"
         yield from _schema(document, media)
     rows = [
-        (f"`{status}`", _response_type(response), response.get("description", ""))
-        for status, response in spec["responses"].items()
+        (f"`{status}`", _response_type(response), _with_links(response.get("description", "")))
+        for status, response in sorted(spec["responses"].items())
     ]
     yield "**Responses**"
     yield _table(("status", "body", "meaning"), rows)
@@ -100,22 +105,43 @@ def _operation(document: Document, method: str, path: str, spec: Document) -> It
             yield from _schema(document, media)
 
 
+def _with_links(description: str) -> str:
+    """Link the codes of errors to their rows in the list of all errors."""
+    return re.sub(r"`([a-z0-9]+(?:_[a-z0-9]+)+)`", r"[`\1`](../errors.md#\1)", description)
+
+
+def _types(document: Document) -> str:
+    parts = ["# Types", "The objects that requests and responses contain."]
+    for name, schema in sorted(document["components"]["schemas"].items()):
+        description = schema.get("description", "").partition("\n\nAttributes:")[0]
+        parts += [f"## {name} {{ #{name} }}", description]
+        if "enum" in schema:
+            parts.append("One of " + ", ".join(f"`{value}`" for value in schema["enum"]) + ".")
+        parts += _fields(document, schema)
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
 def _schema(document: Document, media: Document) -> Iterator[str]:
     schema = _resolved(document, media.get("schema", {}))
+    yield from _fields(document, schema)
+    example = media.get("example") or next(iter(schema.get("examples", ())), None)
+    if example is not None:
+        yield f"```json\n{json.dumps(example, indent=2, ensure_ascii=False)}\n```"
+
+
+def _fields(document: Document, schema: Document) -> Iterator[str]:
     required = set(schema.get("required", ()))
+    attributes = dict(_ATTRIBUTE.findall(schema.get("description", "")))
     rows = [
         (
             f"`{name}`" + (", required" if name in required else ""),
             _type(each),
-            each.get("description") or _resolved(document, each).get("description", ""),
+            each.get("description") or attributes.get(name, ""),
         )
         for name, each in schema.get("properties", {}).items()
     ]
     if rows:
         yield _table(("field", "type", "meaning"), rows)
-    example = media.get("example") or next(iter(schema.get("examples", ())), None)
-    if example is not None:
-        yield f"```json\n{json.dumps(example, indent=2, ensure_ascii=False)}\n```"
 
 
 def _resolved(document: Document, schema: Document) -> Document:
@@ -137,9 +163,10 @@ def _response_type(response: Document) -> str:
 
 
 def _type(schema: Document) -> str:
-    """Return a short name of a type, such as `string (uuid)` or `array of Clip`."""
+    """Return a short name of a type, such as `string (uuid)`, with a link to what is an object."""
     if "$ref" in schema:
-        return str(schema["$ref"]).rpartition("/")[2]
+        name = str(schema["$ref"]).rpartition("/")[2]
+        return f"[{name}]({_TYPES}#{name})"
     for choice in ("anyOf", "oneOf"):
         if choice in schema:
             return " or ".join(dict.fromkeys(_type(each) for each in schema[choice]))
