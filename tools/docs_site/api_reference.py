@@ -117,19 +117,19 @@ def _types(document: Document) -> str:
         parts += [f"## {name} {{ #{name} }}", description]
         if "enum" in schema:
             parts.append("One of " + ", ".join(f"`{value}`" for value in schema["enum"]) + ".")
-        parts += _fields(document, schema)
+        parts += _fields(schema)
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _schema(document: Document, media: Document) -> Iterator[str]:
     schema = _resolved(document, media.get("schema", {}))
-    yield from _fields(document, schema)
+    yield from _fields(schema)
     example = media.get("example") or next(iter(schema.get("examples", ())), None)
     if example is not None:
         yield f"```json\n{json.dumps(example, indent=2, ensure_ascii=False)}\n```"
 
 
-def _fields(document: Document, schema: Document) -> Iterator[str]:
+def _fields(schema: Document) -> Iterator[str]:
     required = set(schema.get("required", ()))
     attributes = dict(_ATTRIBUTE.findall(schema.get("description", "")))
     rows = [
