@@ -22,6 +22,7 @@ from app.doctor import chromium_path
 from demo.origin.server import bind, serving
 from domain import task_queues
 from infra.db.tables import Base
+from tests.openapi import document, operations
 
 ROOT = Path(__file__).parents[3]
 LOADED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)=\"?(https?:)?//")
@@ -65,11 +66,26 @@ def test_every_page_of_docs_is_on_the_site(site: Path) -> None:
         assert (site / name.replace("README.html", "index.html")).is_file()
 
 
+def test_the_reference_has_every_operation_and_type(site: Path) -> None:
+    reference = "".join(page.read_text("utf-8") for page in (site / "api").glob("*.html"))
+    shown = set(re.findall(r'<h2 id="(\w+)"', reference))
+    assert shown >= operations().keys()
+    assert shown >= document()["components"]["schemas"].keys()
+
+
 def test_pages_load_nothing_from_another_host(site: Path) -> None:
     for page in site.rglob("*.html"):
         assert LOADED.search(page.read_text("utf-8")) is None, page
     for style in site.rglob("*.css"):
         assert re.search(r"url\(\"?https?:", style.read_text("utf-8")) is None, style
+
+
+def test_each_number_of_the_comparison_leads_to_a_source() -> None:
+    text = (ROOT / "docs" / "comparison.md").read_text("utf-8")
+    claims, _, sources = text.partition("## Sources")
+    numbered = re.findall(r"^(\d+)\. <https://[^>]+>", sources, re.MULTILINE)
+    assert numbered == [str(number) for number in range(1, len(numbered) + 1)]
+    assert set(re.findall(r"\[(\d+)\]", claims)) == set(numbered)
 
 
 def test_the_picture_of_a_highlights_life_names_what_exists() -> None:
