@@ -156,6 +156,11 @@ openapi: $(READY) ## Write clients/openapi.json and the TypeScript types generat
 .PHONY: openapi-release
 openapi-release: $(READY) ## Make clients/openapi.json the document that later changes must not break
 	@$(BIN)/python -m tools.breaking_changes release
+.PHONY: docs-site
+docs-site: $(READY) ## Build the documentation site into api/static/docs; the API serves it at /console/docs
+	@mkdir -p build
+	@PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean >build/docs-site.log 2>&1 \
+	  || { grep -v '^INFO' build/docs-site.log >&2; exit 1; }
 
 .PHONY: schema
 schema: setup ## Write the expected schema and freeze the revisions, after adding one

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +21,13 @@ from demo.display import Display
 from demo.errors import DemoError, FilmError, UnusableInputError, UnusableTruthError
 from demo.film import GameFilm, find_film
 from demo.follow import Follower, clip_name
-from demo.match.generate import ensure_match
+from demo.match.generate import DURATION as MATCH_DURATION
+from demo.match.generate import ensure_match, find_match
 from demo.match.sport import SPORTS
 from demo.options import DEFAULT_SEED, DemoOptions
 from demo.origin import LiveOrigin, OriginOptions
 from demo.origin.source import probe
+from demo.plan import DemoPlan
 from demo.playback import playback_problem
 from demo.report import FoundHighlight, Report, SegmentCount, write_report
 from demo.stack import Ready, Stack
@@ -144,18 +147,20 @@ class _Demo:
         truth = read_truth(options.truth) if options.truth else None
         if options.input is not None and options.film is not None:
             raise UnusableInputError("Either a video or a film is played: leave out one of them.")
-        if options.input is not None:
-            await asyncio.to_thread(probe, options.input)
-        if options.film is not None:
-            find_film(options.home, options.film, seed=DEFAULT_SEED)
+        plan = await self._plan(truth)
         self._clips.mkdir(parents=True)
+        self.display.say("What will happen:")
+        for line in plan.lines():
+            self.display.say(line)
         if options.against is not None:
             return await self._run_against(options.against.rstrip("/"), truth)
+        began = time.monotonic()
         async with Stack(
             state_dir=self._state, home=options.home, log=self._directory / "stack.log"
         ) as stack:
             source = await self._source()
             ready = await self._until_ready(stack)
+            self.display.say(f"Ready after {time.monotonic() - began:.1f} s.")
             code = await self._play(source, truth or source.truth, stack.check, ready)
             self._say_where(ready)
             if options.keep:
@@ -185,18 +190,57 @@ class _Demo:
         self._say_where(ready)
         return code
 
+    async def _plan(self, truth: Truth | None) -> DemoPlan:
+        """Return what will happen.
+
+        Raises:
+            UnusableInputError: the input cannot be played.
+            FilmError: there is no such film.
+        """
+        options = self._options
+        missing = None
+        if options.input is not None:
+            probed = await asyncio.to_thread(probe, options.input)
+            source, seconds = options.input.name, probed.duration
+        elif options.film is not None:
+            film = find_film(options.home, options.film, seed=self._seed)
+            source, seconds = f"the film of {film.name}", 60 * _FILM_MINUTES
+            if not film.is_made:
+                missing = f"film {_FILM_MINUTES:g} minutes of {film.name}"
+        else:
+            source, seconds = f"a scripted match ({self._kind})", MATCH_DURATION
+            if not find_match(options.home, seed=self._seed, kind=self._kind).is_made:
+                missing = f"make {source}"
+        return DemoPlan(
+            source=source,
+            seconds=seconds,
+            pace=options.effective_pace,
+            missing=missing,
+            starts_stack=options.against is None,
+            has_truth=truth is not None or options.input is None,
+            keep=options.keep,
+        )
+
+    @property
+    def _seed(self) -> int:
+        return DEFAULT_SEED if self._options.seed is None else self._options.seed
+
+    @property
+    def _kind(self) -> str:
+        """The sport of the scripted match."""
+        return self._options.game if self._options.game in SPORTS else _DEFAULT_MATCH
+
     async def _source(self) -> _Source:
         """Return what to play; a film or the scripted match is made first if need be."""
         options = self._options
         if options.input is not None:
             return _Source(options.input, None, options.game)
-        seed = DEFAULT_SEED if options.seed is None else options.seed
+        seed, kind = self._seed, self._kind
         if options.film is not None:
             film = find_film(options.home, options.film, seed=seed)
             if not film.is_made:
                 await self._make_film(film)
             return _Source(film.video, read_truth(film.truth), options.game or film.game)
-        kind = options.game if options.game in SPORTS else _DEFAULT_MATCH
         command = ("demo.match", "--seed", str(seed), "--kind", kind, "--out", str(options.home))
         if await _run_module(*command):
             raise DemoError("The scripted match could not be made; the reason stands above.")
