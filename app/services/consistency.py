@@ -50,10 +50,6 @@ from infra.temporal.client import WorkflowExecutions
 
 _PAGE: Final = 200
 _CHUNK: Final = 1 << 20
-_LOOK_AGAIN_AFTER: Final = 2.0
-"""Seconds after which a stream with findings is compared again: rows and objects of a stream in
-progress are not read at the same instant, and only what is found twice counts."""
-
 _FINAL: Final = {"stream": TERMINAL, "clip": frozenset(ClipStatus) - {ClipStatus.RENDERING}} | {
     "export": FINISHED
 }
@@ -69,10 +65,13 @@ class AuditOptions:
     Attributes:
         grace: seconds for which a new row or object is left alone.
         checksums: whether to read each file of the clip store and compare its SHA-256.
+        pause: seconds after which a stream with findings is compared again. Rows and objects of a
+            stream in progress are not read at the same instant; only what is found twice counts.
     """
 
     grace: float = 60.0
     checksums: bool = False
+    pause: float = 2.0
 
 
 @dataclass
@@ -163,7 +162,7 @@ class ConsistencyAudit:
         self.tally.counts["streams"] += 1
         if not first:
             return
-        await asyncio.sleep(_LOOK_AGAIN_AFTER)
+        await asyncio.sleep(self._options.pause)
         again = await self._read_stream(stream.tenant_id, stream.id)
         if again is None:
             return

@@ -563,7 +563,7 @@ async def usage_totals(
         )
     }
     sums = await session.execute(
-        select(UsageHour.kind, func.sum(UsageHour.quantity))
+        select(UsageHour.kind, func.sum(UsageHour.quantity).label("quantity"))
         .where(
             UsageHour.tenant_id == tenant_id,
             UsageHour.hour >= created,
@@ -571,7 +571,7 @@ async def usage_totals(
         )
         .group_by(UsageHour.kind)
     )
-    hours: dict[str, Decimal] = dict(row.tuple() for row in sums)
+    hours: dict[str, Decimal] = {row.kind: row.quantity for row in sums}
     return [
         UsageTotals(
             kind=UsageKind(kind),
