@@ -11,13 +11,12 @@ from uuid import UUID
 
 import typer
 
-from app.container import Container
 from app.services.consistency import AuditOptions, ConsistencyAudit
+from app.services.registry import ServiceRegistry
 from domain.consistency.findings import AuditFinding
 from infra.db.engine import DatabaseUnavailableError
 from infra.errors import StartFailedError
 from infra.redaction import redact
-from infra.settings import Settings
 from infra.temporal.client import SDK_SETTLES, TemporalUnavailableError, WorkflowExecutions
 
 _MOST_SHOWN: Final = 1000
@@ -33,42 +32,41 @@ class AuditScope:
 
 
 async def run_audit(
-    settings: Settings, scope: AuditScope, *, grace: float, checksums: bool, as_json: bool
+    services: ServiceRegistry, scope: AuditScope, *, options: AuditOptions, as_json: bool
 ) -> bool:
     """Compare, and print what does not agree. Return True if everything does.
 
     Raises:
         StartFailedError: the database, Temporal or a store cannot be read.
     """
-    async with Container(settings) as container:
-        audit = ConsistencyAudit(
-            container.database,
-            WorkflowExecutions(container.temporal.client),
-            segments=container.segments,
-            files=container.clips,
-            retention=settings.retention_policy(),
-            options=AuditOptions(grace=grace, checksums=checksums),
-        )
-        shown: list[AuditFinding] = []
-        count = 0
-        try:
-            async for each in _findings(audit, scope):
-                count += 1
-                if count <= _MOST_SHOWN:
-                    shown.append(each)
-                if not as_json and count <= _MOST_SHOWN:
+    audit = ConsistencyAudit(
+        services.database,
+        WorkflowExecutions(services.temporal.client),
+        segments=services.segments,
+        files=services.clips,
+        retention=services.settings.retention_policy(),
+        options=options,
+    )
+    shown: list[AuditFinding] = []
+    count = 0
+    try:
+        async for each in _findings(audit, scope):
+            count += 1
+            if count <= _MOST_SHOWN:
+                shown.append(each)
+                if not as_json:
                     _show(each)
-        except (DatabaseUnavailableError, TemporalUnavailableError, OSError) as error:
-            raise StartFailedError(
-                f"The audit could not read everything: {error}",
-                remedy="Run it again when `highlights doctor --remote` finds all servers.",
-            ) from error
-        finally:
-            await asyncio.sleep(SDK_SETTLES)
+    except (DatabaseUnavailableError, TemporalUnavailableError, OSError) as error:
+        raise StartFailedError(
+            f"The audit could not read everything: {error}.",
+            remedy="Run it again when `highlights doctor --remote` finds all servers.",
+        ) from error
+    finally:
+        await asyncio.sleep(SDK_SETTLES)
     if as_json:
         _print_json(shown, count, audit)
     else:
-        typer.echo(f"compared {audit.tally or 'nothing'}")
+        typer.echo(f"compared {audit.tally}")
         typer.echo("everything agrees" if count == 0 else f"{count} findings")
     return count == 0
 

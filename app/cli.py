@@ -635,18 +635,18 @@ def audit(
     It changes nothing. Ends with 1 if something does not agree.
     """
     from app.audit import AuditScope, run_audit
-    from app.commands import choose_tenant
+    from app.commands import choose_tenant, with_services
+    from app.services.consistency import AuditOptions
 
     if all_tenants and (stream_id or tenant):
-        raise typer.BadParameter(
-            "goes with neither a stream nor a tenant", param_hint="--all-tenants"
-        )
-    settings = require_temporal(require_database(read_settings()))
+        raise typer.BadParameter("it goes with no stream and no tenant", param_hint="--all-tenants")
+    settings = read_settings()
     scope = AuditScope(
         tenant_id=None if all_tenants else choose_tenant(settings, tenant), stream_id=stream_id
     )
-    is_clean = asyncio.run(
-        run_audit(settings, scope, grace=grace, checksums=checksums, as_json=as_json)
+    options = AuditOptions(grace=grace, checksums=checksums)
+    is_clean = with_services(
+        lambda services: run_audit(services, scope, options=options, as_json=as_json)
     )
     raise typer.Exit(0 if is_clean else 1)
 

@@ -81,7 +81,7 @@ class AuditTally:
     counts: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        return ", ".join(f"{count} {kind}" for kind, count in self.counts.items() if count)
+        return ", ".join(f"{n} {kind}" for kind, n in self.counts.items() if n) or "nothing"
 
 
 class ConsistencyAudit:
