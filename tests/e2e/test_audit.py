@@ -16,7 +16,7 @@ from app.services.consistency import AuditOptions, ConsistencyAudit
 from app.settings import read_settings, require_database
 from demo.match import Match
 from demo.origin import LiveOrigin, OriginOptions
-from domain.consistency.findings import FindingCode
+from domain.consistency.findings import AuditFinding, FindingCode
 from domain.streams.status import StreamStatus
 from infra.temporal.client import WorkflowExecutions
 from tests.e2e.conftest import Stack
@@ -98,7 +98,7 @@ async def container(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         yield container
 
 
-async def found(container: Container, stack: Stack, stream_id: str) -> set[FindingCode]:
+async def found(container: Container, stack: Stack, stream_id: str) -> set[AuditFinding]:
     audit = ConsistencyAudit(
         container.database,
         WorkflowExecutions(container.temporal.client),
@@ -108,7 +108,7 @@ async def found(container: Container, stack: Stack, stream_id: str) -> set[Findi
         options=AuditOptions(grace=0.0, checksums=True, pause=0.0),
     )
     tenant_id = UUID(stack.running.tenant_id)
-    return {each.code async for each in audit.stream(tenant_id, UUID(stream_id))}
+    return {each async for each in audit.stream(tenant_id, UUID(stream_id))}
 
 
 def files(directory: Path, pattern: str) -> list[Path]:
@@ -132,13 +132,13 @@ async def test_a_finished_stream_agrees_until_something_is_changed_by_hand(
     tenant_id = stack.running.tenant_id
     clips = files(Path(stack.running.clips), f"{tenant_id}/{stream_id}/*.mp4")
     media = files(stack.state, f"**/{tenant_id}/{stream_id}/media/[!i]*/*")
-    before: set[FindingCode] = set()
+    before: set[AuditFinding] = set()
     unseen: list[FindingCode] = []
 
     async def note(expected: FindingCode) -> None:
         nonlocal before
         now = await found(container, stack, stream_id)
-        if expected not in now - before:
+        if expected not in {each.code for each in now - before}:
             unseen.append(expected)
         before = now
 
@@ -163,4 +163,5 @@ async def test_a_finished_stream_agrees_until_something_is_changed_by_hand(
 
 
 async def test_an_unknown_stream_is_a_finding(container: Container, stack: Stack) -> None:
-    assert await found(container, stack, str(uuid4())) == {FindingCode.STREAM_UNKNOWN}
+    (only,) = await found(container, stack, str(uuid4()))
+    assert only.code is FindingCode.STREAM_UNKNOWN
