@@ -66,6 +66,12 @@ fault-drill: setup ## Stop each server in turn during a stream; wait for its ale
 	@bin/locked-tools s3_server
 	@FAULT_DRILL=1 $(BIN)/pytest tests/integration/deploy/test_fault_drill.py
 
+.PHONY: fault-drills
+fault-drills: setup ## Kill, cut off and fill each part during a stream, then audit (DRILLS= DRILL_SEED=1)
+	@bin/system-packages
+	@bin/locked-tools s3_server
+	@FAULT_DRILLS=1 $(BIN)/pytest tests/e2e/test_fault_drills.py $${DRILLS:+-k "$$DRILLS"}
+
 .PHONY: lint
 lint: $(READY) lint-deploy ## Check format, style, types, import contracts and deployments
 	@$(BIN)/ruff format --check --quiet .

@@ -49,11 +49,11 @@ def act_as(connection: Connection, tenant: UUID) -> None:
     )
 
 
-def fill(connection: Connection, tenant: UUID, metadata: MetaData | None = None) -> dict[str, Row]:
-    """Insert a row of `tenant` into each table, by default of all; return them by table."""
+def fill(connection: Connection, tenant: UUID) -> dict[str, Row]:
+    """Insert a row of `tenant` into each table; return them by table."""
     act_as(connection, tenant)
     rows: dict[str, Row] = {}
-    for table in (metadata or reflected(connection)).sorted_tables:
+    for table in reflected(connection).sorted_tables:
         row = _row(connection, table, tenant, rows)
         connection.execute(table.insert().values(row))
         rows[table.name] = row
