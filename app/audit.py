@@ -11,7 +11,7 @@ from uuid import UUID
 
 import typer
 
-from app.services.consistency import AuditOptions, ConsistencyAudit
+from app.services.consistency.stream_audit import AuditOptions, ConsistencyAudit
 from app.services.registry import ServiceRegistry
 from domain.consistency.findings import AuditFinding
 from infra.db.engine import DatabaseUnavailableError

@@ -636,7 +636,7 @@ def audit(
     """
     from app.audit import AuditScope, run_audit
     from app.commands import choose_tenant, with_services
-    from app.services.consistency import AuditOptions
+    from app.services.consistency.stream_audit import AuditOptions
 
     if all_tenants and (stream_id or tenant):
         raise typer.BadParameter("it goes with no stream and no tenant", param_hint="--all-tenants")

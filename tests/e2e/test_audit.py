@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from app.container import Container
-from app.services.consistency import AuditOptions, ConsistencyAudit
+from app.services.consistency.stream_audit import AuditOptions, ConsistencyAudit
 from app.settings import read_settings, require_database
 from demo.match import Match
 from demo.origin import LiveOrigin, OriginOptions
