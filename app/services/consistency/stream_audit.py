@@ -238,7 +238,7 @@ class ConsistencyAudit:
         for part in (self._clips, self._exports):
             async for each in part(rules, files):
                 yield each
-        for each in rules.left_files(files.unnamed.values(), ()):
+        for each in rules.left_files(files.stored.values(), files.named):
             yield each
         async with self._database.session(stream.tenant_id) as session:
             totals = await stream_facts.usage_totals(session, **owner)
@@ -251,8 +251,7 @@ class ConsistencyAudit:
         async for clip in self._pages(rules.stream, stream_facts.clip_page):
             self.tally.counts["clips"] += 1
             files.explained.update(clip.usage.keys())
-            for key in _keys_of(clip, rules.stream):
-                files.unnamed.pop(key, None)
+            files.named.update(_keys_of(clip, rules.stream))
             state = await self._clip_state(rules.stream, clip)
             for each in rules.clip(clip, files.stored, state):
                 yield each
@@ -276,7 +275,7 @@ class ConsistencyAudit:
     ) -> AsyncIterator[AuditFinding]:
         for made in export.files:
             files.explained.update(made.usage.keys())
-            files.unnamed.pop(made.key, None)
+            files.named.add(made.key)
             if export.status is ExportStatus.READY and made.key in files.stored and made.sha256:
                 about = f"export {export.id}, rendition {made.number}"
                 async for each in self._checksum(rules, about, made.key, made.sha256):
@@ -410,21 +409,24 @@ class ConsistencyAudit:
 
 @dataclass(frozen=True)
 class _Files:
-    """The objects that the clip store has of a stream, and what is known of them so far."""
+    """The objects that the clip store has of a stream, and what rows say of them.
+
+    Attributes:
+        named: keys that rows name.
+        explained: usage that belongs to rows, as numbers of events.
+    """
 
     stored: dict[str, StoredObject]
-    unnamed: dict[str, StoredObject]
+    named: set[str] = field(default_factory=set)
     explained: Counter[UsageKind] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, objects: Sequence[StoredObject]) -> Self:
-        stored = {each.key: each for each in objects}
-        return cls(stored, dict(stored))
+        return cls({each.key: each for each in objects})
 
     def name_all(self, prefix: str) -> None:
         """Take the objects below a prefix for those of something that is being made."""
-        for key in [each for each in self.unnamed if each.startswith(prefix)]:
-            del self.unnamed[key]
+        self.named.update(each for each in self.stored if each.startswith(prefix))
 
 
 def _keys_of(clip: ClipFacts, stream: StreamFacts) -> Sequence[str]:
