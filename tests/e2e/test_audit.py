@@ -98,8 +98,8 @@ async def container(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         yield container
 
 
-async def found(container: Container, stack: Stack, stream_id: str) -> set[AuditFinding]:
-    audit = ConsistencyAudit(
+def audit_of(container: Container) -> ConsistencyAudit:
+    return ConsistencyAudit(
         container.database,
         WorkflowExecutions(container.temporal.client),
         segments=container.segments,
@@ -107,8 +107,11 @@ async def found(container: Container, stack: Stack, stream_id: str) -> set[Audit
         retention=container.settings.retention_policy(),
         options=AuditOptions(grace=0.0, checksums=True, pause=0.0),
     )
+
+
+async def found(container: Container, stack: Stack, stream_id: str) -> set[AuditFinding]:
     tenant_id = UUID(stack.running.tenant_id)
-    return {each async for each in audit.stream(tenant_id, UUID(stream_id))}
+    return {each async for each in audit_of(container).stream(tenant_id, UUID(stream_id))}
 
 
 def files(directory: Path, pattern: str) -> list[Path]:
@@ -165,3 +168,16 @@ async def test_a_finished_stream_agrees_until_something_is_changed_by_hand(
 async def test_an_unknown_stream_is_a_finding(container: Container, stack: Stack) -> None:
     (only,) = await found(container, stack, str(uuid4()))
     assert only.code is FindingCode.STREAM_UNKNOWN
+
+
+async def test_objects_of_no_stream_are_found(container: Container, stack: Stack) -> None:
+    tenant_id, unknown = UUID(stack.running.tenant_id), uuid4()
+    key = f"{tenant_id}/{unknown}/media/720p/0.ts"
+    await container.segments.put(key, b"left")
+    left = [
+        each.subject
+        async for each in audit_of(container).tenant(tenant_id)
+        if each.code is FindingCode.MEDIA_LEFT and each.stream_id is None
+    ]
+    await container.segments.delete(key)
+    assert left == [f"{tenant_id}/{unknown}/"]

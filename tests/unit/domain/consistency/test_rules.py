@@ -26,7 +26,7 @@ from domain.consistency.facts import (
     WindowFacts,
 )
 from domain.consistency.findings import REMEDIES, AuditFinding, FindingCode
-from domain.consistency.rules import AuditRules, WindowTally
+from domain.consistency.rules import AuditRules, WindowTally, left_stream, left_workflow
 from domain.exports.models import ExportStatus
 from domain.feed.models import FeedOutcome
 from domain.highlights.selection import DecisionStatus
@@ -414,6 +414,16 @@ def test_usage_is_counted_once_and_its_hours_add_up() -> None:
     assert codes(rules().usage([more], explained=explained)) == [FindingCode.USAGE_HOURS_DIFFER]
     old = replace(STREAM, age=KEPT)
     assert codes(rules(old).usage([more], explained=explained)) == []
+
+
+def test_what_belongs_to_no_row_is_named() -> None:
+    media = left_stream(UUID(int=1), UUID(int=9), store="SEGMENT_STORE", objects=3)
+    assert (media.code, media.stream_id) == (FindingCode.MEDIA_LEFT, None)
+    assert "3 objects" in media.problem
+    files = left_stream(UUID(int=1), UUID(int=9), store="CLIP_STORE", objects=3)
+    assert files.code is FindingCode.FILE_LEFT
+    assert "no row" in left_workflow(UUID(int=1), "clip/1/2", status=None).problem
+    assert "says ready" in left_workflow(UUID(int=1), "clip/1/2", status="ready").problem
 
 
 def test_each_code_has_a_remedy_and_a_section_of_the_page() -> None:
