@@ -68,6 +68,12 @@ fault-drill: setup ## Stop each server in turn during a stream; wait for its ale
 	@bin/locked-tools s3_server
 	@FAULT_DRILL=1 $(BIN)/pytest tests/integration/deploy/test_fault_drill.py
 
+.PHONY: fault-drills
+fault-drills: setup ## Kill, cut off and fill each part during a stream, then audit (DRILLS= DRILL_SEED=1)
+	@bin/system-packages
+	@bin/locked-tools s3_server
+	@FAULT_DRILLS=1 $(BIN)/pytest tests/e2e/test_fault_drills.py $${DRILLS:+-k "$$DRILLS"}
+
 .PHONY: lint
 lint: $(READY) lint-deploy ## Check format, style, types, import contracts and deployments
 	@$(BIN)/ruff format --check --quiet .
@@ -156,6 +162,7 @@ openapi: $(READY) ## Write clients/openapi.json and the TypeScript types generat
 .PHONY: openapi-release
 openapi-release: $(READY) ## Make clients/openapi.json the document that later changes must not break
 	@$(BIN)/python -m tools.breaking_changes release
+
 .PHONY: docs-site
 docs-site: $(READY) ## Build the documentation site into api/static/docs; the API serves it at /console/docs
 	@mkdir -p build

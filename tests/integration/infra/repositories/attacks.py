@@ -66,6 +66,7 @@ from infra.db.repositories import (
 )
 from infra.db.repositories.audit import AuditFilter
 from infra.db.repositories.backfills import DeliveryQueueRef
+from infra.db.repositories.consistency import stream_facts
 from infra.db.repositories.deliveries import Attempt, DeliveryFilter, WaitingDelivery
 from infra.db.repositories.feed import feed_events
 from infra.db.repositories.highlights import HighlightFilter
@@ -651,6 +652,48 @@ ATTACKS: dict[str, Attack] = {
     ),
     "events.append_subject_event": lambda s, it: events.append_subject_event(
         s, targets.highlight_row(it), _fed_row(it), subject="bet:1"
+    ),
+    "stream_facts.stream_page": lambda s, it: stream_facts.stream_page(
+        s, tenant_id=it.tenant, after=None, limit=9
+    ),
+    "stream_facts.known_streams": lambda s, it: stream_facts.known_streams(
+        s, tenant_id=it.tenant, stream_ids=[it.stream, it.deleted]
+    ),
+    "stream_facts.window_page": lambda s, it: stream_facts.window_page(
+        s, tenant_id=it.tenant, stream_id=it.stream, after=-1, limit=9
+    ),
+    "stream_facts.undelivered": lambda s, it: stream_facts.undelivered(
+        s, tenant_id=it.tenant, stream_id=it.stream, limit=9
+    ),
+    "stream_facts.execution_rows": lambda s, it: stream_facts.execution_rows(
+        s, tenant_id=it.tenant, table="clip", ids=[it.clip]
+    ),
+    "stream_facts.stream": lambda s, it: stream_facts.stream(
+        s, tenant_id=it.tenant, stream_id=it.stream
+    ),
+    "stream_facts.totals": lambda s, it: stream_facts.totals(
+        s, tenant_id=it.tenant, stream_id=it.stream
+    ),
+    "stream_facts.end_events": lambda s, it: stream_facts.end_events(
+        s, tenant_id=it.tenant, stream_id=it.stream
+    ),
+    "stream_facts.usage_totals": lambda s, it: stream_facts.usage_totals(
+        s, tenant_id=it.tenant, stream_id=it.stream
+    ),
+    "stream_facts.highlight_page": lambda s, it: stream_facts.highlight_page(
+        s, tenant_id=it.tenant, stream_id=it.stream, after=None, limit=9
+    ),
+    "stream_facts.clip_page": lambda s, it: stream_facts.clip_page(
+        s, tenant_id=it.tenant, stream_id=it.stream, after=None, limit=9
+    ),
+    "stream_facts.export_page": lambda s, it: stream_facts.export_page(
+        s, tenant_id=it.tenant, stream_id=it.stream, after=None, limit=9
+    ),
+    "stream_facts.feed_page": lambda s, it: stream_facts.feed_page(
+        s, tenant_id=it.tenant, stream_id=it.stream, after=None, limit=9
+    ),
+    "stream_facts.delivery_page": lambda s, it: stream_facts.delivery_page(
+        s, tenant_id=it.tenant, stream_id=it.stream, after=None, limit=9
     ),
     "usage.meter": lambda s, it: usage.meter(
         s,
