@@ -32,8 +32,9 @@ from api.services import Services, ServicesDependency
 from api.streams.creation import created_stream
 from api.streams.schemas import StreamModel
 from app.services.streams import NewStream
+from domain.highlights.publication import PolicyRequest
 from domain.profiles.criteria import CriteriaText
-from domain.streams.messages import CRITERIA_DESCRIPTION, LANGUAGES_DESCRIPTION
+from domain.streams.messages import CRITERIA_DESCRIPTION, LANGUAGES_DESCRIPTION, POLICY_DESCRIPTION
 from domain.text import (
     MOST_LANGUAGES,
     Language,
@@ -70,6 +71,7 @@ class RecordingOptions(BaseModel):
     languages: LanguageTags | None = Field(default=None, description=LANGUAGES_DESCRIPTION)
     criteria: CriteriaText | None = Field(default=None, description=CRITERIA_DESCRIPTION)
     external_id: Name | None = Field(default=None, description="Your id of the recording.")
+    policy: PolicyRequest | None = Field(default=None, description=POLICY_DESCRIPTION)
 
 
 class AnalyzeRecordingRequest(RequestModel, RecordingOptions):
@@ -278,6 +280,7 @@ def _new_stream(
         languages=options.languages,
         criteria=options.criteria,
         external_id=options.external_id,
+        policy=options.policy,
         options=ingest or {},
         correlation_id=request_id_of(request.scope),
         is_recording=True,

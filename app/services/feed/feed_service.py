@@ -48,6 +48,7 @@ from infra.db.errors import RecordMissingError
 from infra.db.repositories import events, highlights, streams
 from infra.db.repositories.feed import feed_events
 from infra.db.repositories.feed.feed_events import event_of, stored_event
+from infra.db.repositories.publication import corrections
 from infra.db.tables import FeedEventRow, Highlight, Stream
 
 _log = structlog.get_logger(__name__)
@@ -307,7 +308,7 @@ class FeedService:
         words = f"Event {row.event_id} of the feed was taken back by {stored.taken_back_by}."
         reason = Reason(code=highlights.WITHDRAWN, words=words)
         if is_sole_base(stored, others):
-            gone = await highlights.withdraw(
+            gone = await corrections.withdraw(
                 session, tenant_id=tenant_id, highlight_id=stored.highlight, reason=reason
             )
             return [stored.highlight] if gone else []
@@ -315,7 +316,7 @@ class FeedService:
         if about is None:
             return []
         stale = stale_tags(stored, others, about.tags, about.peak)
-        await highlights.relabel(
+        await corrections.relabel(
             session,
             tenant_id=tenant_id,
             highlight_id=stored.highlight,
@@ -336,7 +337,7 @@ class FeedService:
             last=highlight.peak + _AROUND,
         )
         tags = bet_tags(highlight.peak, [stored_event(each) for each in around])
-        await highlights.relabel(
+        await corrections.relabel(
             session, tenant_id=row.tenant_id, highlight_id=highlight.id, add=tags
         )
         subjects = await feed_events.subjects_of(

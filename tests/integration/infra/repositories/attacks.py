@@ -29,6 +29,7 @@ from domain.feed.evidence import FeedPlace
 from domain.feed.linking import FeedRuling
 from domain.feed.models import FeedEvent, FeedOutcome
 from domain.highlights.feedback import FeedbackVerdict
+from domain.highlights.publication import PublicationPolicy, Release, ReviewStatus
 from domain.highlights.selection import Reason
 from domain.highlights.taste import Taste
 from domain.hms.beam import Outcome
@@ -71,6 +72,7 @@ from infra.db.repositories.feed import feed_events
 from infra.db.repositories.highlights import HighlightFilter
 from infra.db.repositories.idempotency import StoredResponse
 from infra.db.repositories.profiles import ProfileOverrides, Tastes
+from infra.db.repositories.publication import corrections, policies, reviews
 from infra.db.tables import FeedEventRow
 from tests.factories.rows import PICTURE, PROFILE, URL, clip_record
 from tests.integration.infra.repositories import targets
@@ -637,15 +639,28 @@ ATTACKS: dict[str, Attack] = {
     "highlights.between": lambda s, it: highlights.between(
         s, tenant_id=it.tenant, stream_id=it.stream, first=0.0, last=1e6
     ),
-    "highlights.withdraw": lambda s, it: highlights.withdraw(
+    "corrections.withdraw": lambda s, it: corrections.withdraw(
         s,
         tenant_id=it.tenant,
         highlight_id=it.highlight,
         reason=Reason(code=highlights.WITHDRAWN, words="mine"),
     ),
-    "highlights.relabel": lambda s, it: highlights.relabel(
+    "corrections.relabel": lambda s, it: corrections.relabel(
         s, tenant_id=it.tenant, highlight_id=it.highlight, add=("mine",)
     ),
+    "policies.of_tenant": lambda s, it: policies.of_tenant(s, tenant_id=it.tenant),
+    "policies.put_of_tenant": lambda s, it: policies.put_of_tenant(
+        s, tenant_id=it.tenant, policy=PublicationPolicy(commercial=True)
+    ),
+    "reviews.lock": lambda s, it: reviews.lock(s, tenant_id=it.tenant, highlight_id=it.highlight),
+    "reviews.decide": lambda s, it: reviews.decide(
+        s,
+        targets.highlight_row(it),
+        status=ReviewStatus.APPROVED,
+        release=Release(by="me", at=WHEN),
+    ),
+    "reviews.publish": lambda s, it: reviews.publish(s, targets.highlight_row(it)),
+    "reviews.expire": lambda s, it: reviews.expire(s, tenant_id=it.tenant, limit=10),
     "events.append_relabeled_event": lambda s, it: events.append_relabeled_event(
         s, targets.highlight_row(it)
     ),
