@@ -32,7 +32,7 @@ from api.services import Services, ServicesDependency
 from api.streams.creation import created_stream
 from api.streams.schemas import StreamModel
 from app.services.streams import NewStream
-from domain.highlights.publication import PolicyRequest
+from domain.highlights.publication import PolicyRequest, PublicationPolicy
 from domain.profiles.criteria import CriteriaText
 from domain.streams.messages import CRITERIA_DESCRIPTION, LANGUAGES_DESCRIPTION, POLICY_DESCRIPTION
 from domain.text import (
@@ -71,7 +71,6 @@ class RecordingOptions(BaseModel):
     languages: LanguageTags | None = Field(default=None, description=LANGUAGES_DESCRIPTION)
     criteria: CriteriaText | None = Field(default=None, description=CRITERIA_DESCRIPTION)
     external_id: Name | None = Field(default=None, description="Your id of the recording.")
-    policy: PolicyRequest | None = Field(default=None, description=POLICY_DESCRIPTION)
 
 
 class AnalyzeRecordingRequest(RequestModel, RecordingOptions):
@@ -96,6 +95,7 @@ class AnalyzeRecordingRequest(RequestModel, RecordingOptions):
         "another common ending; a VOD playlist; or a `.zip` of a playlist with its segments. At "
         "most 4 GiB."
     )
+    policy: PolicyRequest | None = Field(default=None, description=POLICY_DESCRIPTION)
     max_height: Annotated[int, Field(ge=1, le=_TALLEST)] | None = Field(
         default=None, description="Of a master playlist, read the best variant of this height."
     )
@@ -135,7 +135,15 @@ async def analyze_recording(
     ingest = {} if body.max_height is None else {"max_height": body.max_height}
 
     async def create(session: AsyncSession, stream_id: UUID) -> Created:
-        new = _new_stream(caller, body, request, stream_id, url=body.url, ingest=ingest)
+        new = _new_stream(
+            caller,
+            body,
+            request,
+            stream_id,
+            url=body.url,
+            ingest=ingest,
+            policy=body.policy,
+        )
         return await created_stream(services, session, new)
 
     return await once.respond(services.database, create)
@@ -269,6 +277,7 @@ def _new_stream(
     *,
     url: str,
     ingest: dict[str, Any] | None = None,
+    policy: PublicationPolicy | None = None,
 ) -> NewStream:
     return NewStream(
         tenant_id=caller.tenant_id,
@@ -280,7 +289,7 @@ def _new_stream(
         languages=options.languages,
         criteria=options.criteria,
         external_id=options.external_id,
-        policy=options.policy,
+        policy=policy,
         options=ingest or {},
         correlation_id=request_id_of(request.scope),
         is_recording=True,

@@ -60,7 +60,7 @@ class PublicationPolicy(Model):
     )
     review_hours: Annotated[int, Field(ge=1, le=8760)] | None = Field(
         default=None,
-        description="Hours after which a highlight that nobody reviewed is never released; 72 if "
+        description="Hours after which a highlight without a review is never released; 72 if "
         "nothing says otherwise.",
     )
     audience: Audience | None = Field(
@@ -119,7 +119,7 @@ class ReviewStatus(StrEnum):
     AWAITING = "awaiting"
     APPROVED = "approved"
     REJECTED = "rejected"
-    EXPIRED = "expired"  # nobody reviewed it in time
+    EXPIRED = "expired"  # not reviewed in time
 
 
 class Release(Model):
@@ -143,7 +143,7 @@ WITHHELD: Final = {
     WithheldReason.AWAITING_REVIEW: "The highlight awaits review: `POST "
     "/v1/highlights/{highlight_id}/approve` releases it.",
     WithheldReason.REJECTED: "The highlight was rejected in review.",
-    WithheldReason.REVIEW_EXPIRED: "Nobody reviewed the highlight in the `review_hours` of its "
+    WithheldReason.REVIEW_EXPIRED: "The highlight was not reviewed in the `review_hours` of its "
     "policy.",
     WithheldReason.NO_LONGER_VALID: "The `valid_until` of the highlight's policy has passed.",
 }

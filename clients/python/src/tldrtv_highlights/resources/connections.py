@@ -41,6 +41,7 @@ class Connections(Resource[Transport]):
         management: Mapping[str, str] | None = None,
         game: str | None = None,
         title: str | None = None,
+        policy: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
         """Connect a 100ms workspace; the answer holds the secrets, this once.
@@ -53,6 +54,7 @@ class Connections(Resource[Transport]):
             management: 100ms's `access_key` and `secret`, to look for missed events.
             game: of its streams; by default their titles are looked at.
             title: of its streams; `{room}` becomes the room's id.
+            policy: what may be shown of the highlights of its streams.
             idempotency_key: by default a new one, so that a lost answer connects nothing twice.
         """
         return Sent(
@@ -64,6 +66,7 @@ class Connections(Resource[Transport]):
                 management=management,
                 game=game,
                 title=title,
+                policy=policy,
             ),
             headers=keyed(idempotency_key),
         )
@@ -111,6 +114,7 @@ class Connections(Resource[Transport]):
         management: Mapping[str, str] | Unset | None = UNSET,
         game: str | Unset | None = UNSET,
         title: str | Unset = UNSET,
+        policy: Mapping[str, Any] | Unset | None = UNSET,
     ) -> Sent:
         """Change a connection; what is left out stays, None takes away."""
         return Sent(
@@ -123,6 +127,7 @@ class Connections(Resource[Transport]):
                 management=management,
                 game=game,
                 title=title,
+                policy=policy,
             ),
         )
 
