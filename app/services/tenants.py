@@ -22,6 +22,7 @@ from infra.db.engine import Database, DatabaseUnavailableError
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import audit, tenants
 from infra.db.repositories.publication import policies
+from infra.rate_limit import Limit
 
 PLAN_LIFETIME: Final = 30.0
 _CAPACITY: Final = 10_000
@@ -101,6 +102,11 @@ class TenantPlans:
         async with self._database.session(tenant_id) as session:
             own = await tenants.plan_of(session, tenant_id=tenant_id)
         return PLANS[own or self._default]
+
+
+def feed_limit(plan: Plan) -> Limit:
+    """Return how many feed events a stream takes, through the API and the broker together."""
+    return Limit(name="feed", quota=plan.feed_events_per_minute)
 
 
 async def change_plan(

@@ -593,6 +593,12 @@ ATTACKS: dict[str, Attack] = {
     "backfills.unfilled_streams": lambda s, it: backfills.unfilled_streams(
         s, tenant_id=it.tenant, quiet_for=-1.0, within=1e6, limit=9
     ),
+    "feed_events.any_of": lambda s, it: feed_events.any_of(
+        s, tenant_id=it.tenant, stream_id=it.stream
+    ),
+    "clips.with_files": lambda s, it: clips.with_files(
+        s, tenant_id=it.tenant, highlight_id=it.highlight
+    ),
     "feed_events.put": lambda s, it: feed_events.put(
         s, tenant_id=it.tenant, stream_id=it.stream, events=[FEED_EVENT]
     ),
