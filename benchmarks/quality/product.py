@@ -91,7 +91,7 @@ def follow(
             weak=profile.selection.fill is FillMethod.BEST_OF,
             last=last,
         )
-        candidates = [apply_marker(candidate, profile) for candidate in candidates]
+        candidates = tuple(apply_marker(candidate, profile) for candidate in candidates)
         proposed.update((candidate.id, candidate) for candidate in candidates)
         watermark = window.end if last else detector.watermark
         result = selector.select(selection, candidates, watermark=watermark, ended=last)
