@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints, model_validator
 
 from domain.model import Model
-from domain.text import Name, as_tuple
+from domain.text import Name, as_instant, as_tuple
 
 DEFAULT_REVIEW_HOURS: Final = 72
 _MOST_PLACES: Final = 300
@@ -71,7 +71,7 @@ class PublicationPolicy(Model):
     territories: TerritoryPolicy | None = Field(
         default=None, description="Where highlights may be shown. Carried, not enforced."
     )
-    valid_until: AwareDatetime | None = Field(
+    valid_until: Annotated[AwareDatetime, BeforeValidator(as_instant)] | None = Field(
         default=None,
         description="From then on, clips of highlights cannot be played, downloaded or exported.",
     )

@@ -229,7 +229,12 @@ async def test_the_links_of_a_highlight_stop_when_its_policy_is_no_longer_valid(
 async def test_a_stream_inherits_what_its_policy_leaves_out(
     account: Account, database: Database
 ) -> None:
-    mine = {"review": "required", "audience": ["members"], "commercial": False}
+    mine = {
+        "review": "required",
+        "audience": ["members"],
+        "commercial": False,
+        "valid_until": "2126-08-01T00:00:00Z",
+    }
     assert (await account.http.put("/v1/policy", json=mine)).status_code == 200
     url = "https://cdn.example.com/live/master.m3u8"
     made = await account.http.post(
@@ -242,6 +247,7 @@ async def test_a_stream_inherits_what_its_policy_leaves_out(
         "review": "none",
         "audience": ["staff"],
         "commercial": False,
+        "valid_until": "2126-08-01T00:00:00Z",
     }
 
 
