@@ -101,6 +101,13 @@ def _fed_row(it: Target) -> FeedEventRow:
     )
 
 
+async def _decide(session: AsyncSession, it: Target) -> None:
+    row = await reviews.lock(session, tenant_id=it.tenant, highlight_id=it.highlight)
+    if row is not None:
+        release = Release(by="me", at=WHEN)
+        await reviews.decide(session, row, status=ReviewStatus.APPROVED, release=release)
+
+
 ATTACKS: dict[str, Attack] = {
     "backfills.load_stream": lambda s, it: backfills.load_stream(
         s, StreamRef(tenant_id=it.tenant, stream_id=it.stream)
@@ -659,12 +666,7 @@ ATTACKS: dict[str, Attack] = {
         s, tenant_id=it.tenant, policy=PublicationPolicy(commercial=True)
     ),
     "reviews.lock": lambda s, it: reviews.lock(s, tenant_id=it.tenant, highlight_id=it.highlight),
-    "reviews.decide": lambda s, it: reviews.decide(
-        s,
-        targets.highlight_row(it),
-        status=ReviewStatus.APPROVED,
-        release=Release(by="me", at=WHEN),
-    ),
+    "reviews.decide": _decide,
     "reviews.publish": lambda s, it: reviews.publish(s, targets.highlight_row(it)),
     "reviews.expire": lambda s, it: reviews.expire(s, tenant_id=it.tenant, limit=10),
     "events.append_relabeled_event": lambda s, it: events.append_relabeled_event(

@@ -120,6 +120,7 @@ class Highlights(Resource[Transport]):
         *,
         stream_id: Identity | None = None,
         status: Sequence[str] | None = None,
+        review: str | None = None,
         game: str | None = None,
         tag: str | None = None,
         text: str | None = None,
@@ -146,6 +147,7 @@ class Highlights(Resource[Transport]):
             q: words; "a phrase" in quotes, `or` between alternatives, a minus sign for not.
             stream_id: those of one stream.
             status: by default all but the held and the rejected.
+            review: `awaiting` for what is to be reviewed.
             game: a profile's id, such as `soccer`.
             tag: such as `goal`.
             text: words as in `list`.
@@ -169,6 +171,7 @@ class Highlights(Resource[Transport]):
                 "q": q,
                 "stream_id": stream_id,
                 "status": status,
+                "review": review,
                 "game": game,
                 "tag": tag,
                 "text": text,
