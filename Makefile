@@ -23,10 +23,10 @@ setup: $(READY) ## Install everything: .venv from the lock, and the Temporal ser
 	@$(BIN)/highlights setup
 
 .PHONY: demo
-demo: setup $(if $(FILM),.venv/.footage) ## Watch highlights appear (INPUT= FILM=arena GAME= TRUTH= PACE= SEED= KEEP=1 REPORT=)
+demo: setup $(if $(FILM),.venv/.footage) ## Watch highlights appear (INPUT= FILM=arena GAME= TRUTH= PACE= SEED= FEED= KEEP=1 REPORT=)
 	@exec $(BIN)/highlights demo \
 	  $${INPUT:+--input "$$INPUT"} $${FILM:+--film "$$FILM"} $${GAME:+--game "$$GAME"} $${TRUTH:+--truth "$$TRUTH"} \
-	  $${PACE:+--pace "$$PACE"} $${SEED:+--seed "$$SEED"} $${REPORT:+--report "$$REPORT"} \
+	  $${PACE:+--pace "$$PACE"} $${SEED:+--seed "$$SEED"} $${FEED:+--feed "$$FEED"} $${REPORT:+--report "$$REPORT"} \
 	  $$([ "$${KEEP:-0}" = 0 ] || echo --keep)
 
 .PHONY: dev

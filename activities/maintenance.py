@@ -19,6 +19,7 @@ from activities.heartbeat import heartbeating
 from activities.interfaces import ExecutionReconciler, Maintenance
 from app.services.clips import MediaRetention
 from app.services.exports import ExportService
+from app.services.highlights import expire_reviews
 from app.services.streams import StreamStarter, workflow_id_of
 from app.services.webhooks import WebhookDispatcher
 from domain.clips.models import ClipOutcome, ClipSpec, ClipStatus
@@ -60,7 +61,10 @@ from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
 
 
 class MaintenanceActivities(Maintenance):
-    """Deletes in batches, each in a short transaction of its tenant, so that nothing blocks."""
+    """Ends overdue reviews and deletes expired records.
+
+    In batches, each in a short transaction of its tenant, so that nothing blocks.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -71,6 +75,7 @@ class MaintenanceActivities(Maintenance):
         deleted = dict.fromkeys(RecordKind, 0)
         async with heartbeating():
             for tenant_id in tenants:
+                await expire_reviews(self._database, tenant_id=tenant_id, batch=request.batch)
                 for kind in RecordKind:
                     deleted[kind] += await self._expire(tenant_id, kind, request)
         return ExpireRecordsResult(tenants=len(tenants), deleted=deleted)

@@ -24,7 +24,7 @@ from api.exports import batches as export_batches
 from api.exports import branding
 from api.exports import routes as exports
 from api.feed import routes as feed
-from api.highlights import feedback, search
+from api.highlights import feedback, review, search
 from api.highlights import routes as highlights
 from api.keys import routes as keys
 from api.middleware.conditional import ConditionalReads
@@ -85,7 +85,7 @@ _RESOURCES: Final = (
     hms_webhooks,
     *(streams, stream_events, stream_chapters, deletions, recordings),
     *(clip_playback, clips_on_demand),
-    *(search, highlights, feedback, clips, exports, export_batches, branding),
+    *(search, review, highlights, feedback, clips, exports, export_batches, branding),
     *(profiles, taste, feed),
     *(connections, deliveries, webhooks),
     *(usage, keys, audit, health),

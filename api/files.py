@@ -48,7 +48,7 @@ Signature = Annotated[str, Query(max_length=64, description="From the signed URL
 
 
 def file_responses(
-    media_types: str | tuple[str, ...], missing: type[Problem]
+    media_types: str | tuple[str, ...], missing: type[Problem], *others: type[Problem]
 ) -> dict[int | str, dict[str, object]]:
     """Return the documented responses of a file's route; `missing` is its 404."""
     types = (media_types,) if isinstance(media_types, str) else media_types
@@ -61,7 +61,7 @@ def file_responses(
             "description": "The file is in S3 or a CDN: `Location` reads it, with ranges, until "
             "the signed URL expires or for seven days. Follow it; do not store it.",
         },
-        **documented(missing, *FILE_PROBLEMS),
+        **documented(missing, *others, *FILE_PROBLEMS),
     }
 
 

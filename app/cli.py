@@ -346,6 +346,14 @@ def demo(
         float | None, typer.Option(min=0.1, help="How many times as fast to play.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Which scripted match, or which film.")] = None,
+    feed: Annotated[
+        float | None,
+        typer.Option(
+            min=-20,
+            max=20,
+            help="Send a feed of the moments, late by so many seconds.",
+        ),
+    ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave everything running at the end.")
     ] = False,
@@ -378,6 +386,7 @@ def demo(
         truth=truth,
         pace=pace,
         seed=seed,
+        feed=feed,
         keep=keep,
         report=report,
         home=settings.home_path(),

@@ -165,7 +165,7 @@ class Container:
             keys=KeyCache(database),
             endpoint_secrets=EndpointSecrets(secret),
             dispatcher=dispatcher,
-            feed=FeedService(database, starter=starter, dispatcher=dispatcher),
+            feed=FeedService(database, starter=starter, dispatcher=dispatcher, files=self.clips),
             meter=RequestMeter(database, interval=settings.usage_flush_interval),
             queries=QueryReader(VocabularyCache()),
         )

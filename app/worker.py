@@ -375,7 +375,12 @@ async def broker_tasks(container: Container) -> AsyncIterator[None]:
         starter=services.starter,
         guard=services.url_guard,
     )
-    fed = FeedEventJobs(database=services.database, feed=services.feed)
+    fed = FeedEventJobs(
+        database=services.database,
+        feed=services.feed,
+        limiter=services.limiter,
+        plans=services.plans,
+    )
     jobs = JobConsumer(handler, fed, prefetch=settings.amqp_prefetch)
     tasks = [
         asyncio.create_task(stay_connected(url, relay.run, name="events")),

@@ -25,6 +25,8 @@ class DemoOptions(Model):
         pace: seconds of input per second; None is 4 for the scripted match (five minutes of it
             take 75 s) and real time for films and files of the user's.
         seed: which scripted match, or which film of a game.
+        feed: seconds by which a feed of the moments is late, negative for early; None sends none.
+            It is played in real time, since its clock is that of the picture.
         keep: leave everything running at the end, until Ctrl-C.
         report: where to write what was found, as JSON.
         home: directory of all state and caches.
@@ -38,6 +40,7 @@ class DemoOptions(Model):
     truth: Path | None = None
     pace: PositiveFloat | None = Field(default=None, le=64)
     seed: int | None = None
+    feed: float | None = Field(default=None, ge=-20, le=20)
     keep: bool = False
     report: Path | None = None
     home: Path = Path("~/.cache/highlights")
@@ -47,4 +50,5 @@ class DemoOptions(Model):
     @property
     def effective_pace(self) -> float:
         """The pace asked for, or the default of what is played."""
-        return self.pace or (INPUT_PACE if self.input or self.film else MATCH_PACE)
+        is_scripted = not (self.input or self.film or self.feed is not None)
+        return self.pace or (MATCH_PACE if is_scripted else INPUT_PACE)

@@ -19,12 +19,13 @@ from rich.console import Console
 
 from demo.display import Display
 from demo.errors import DemoError, FilmError, UnusableInputError, UnusableTruthError
+from demo.feed import MatchFeed
 from demo.film import GameFilm, find_film
 from demo.follow import Follower, clip_name
 from demo.match.generate import DURATION as MATCH_DURATION
 from demo.match.generate import ensure_match, find_match
 from demo.match.sport import SPORTS
-from demo.options import DEFAULT_SEED, DemoOptions
+from demo.options import DEFAULT_SEED, INPUT_PACE, DemoOptions
 from demo.origin import LiveOrigin, OriginOptions
 from demo.origin.source import probe
 from demo.plan import DemoPlan
@@ -282,6 +283,7 @@ class _Demo:
                 AsyncHighlightsClient(ready.api_url, ready.api_key)
             )
             origin = await exits.enter_async_context(LiveOrigin(source.video, playing))
+            feed = self._feed(truth, origin)
             self.display.say(f"Playing {source.video} at {pace:g}x: {origin.master_url}")
             started = await api.streams.analyze(
                 origin.master_url, game=source.game, title=source.video.stem
@@ -291,16 +293,33 @@ class _Demo:
                 async with asyncio.timeout(_REQUEST_TIMEOUT):
                     await origin.wait_requested()
             origin.begin()
+            feeding = None
+            if feed is not None:
+                feeding = asyncio.create_task(feed.send(api, started.id))
+                exits.callback(feeding.cancel)
             follower = Follower(api, origin, self.display, check)
             exits.enter_context(self.display)
             stream, highlights = await follower.until_settled(started.id)
             found, problems = await self._collect(api, origin, follower, highlights)
+            if feed is not None and feeding is not None:
+                await feeding
+                self.display.say(feed.verdict(await api.feed.clock(started.id)))
             report = Report(
                 duration=origin.duration,
                 highlights=tuple(found),
                 segments=SegmentCount(published=origin.published, missed=stream.missed),
             )
         return self._conclude(stream, report, problems, truth)
+
+    def _feed(self, truth: Truth | None, origin: LiveOrigin) -> MatchFeed | None:
+        delay = self._options.feed
+        if delay is None:
+            return None
+        if truth is None:
+            raise UnusableInputError("A feed reports the true moments: name their file in TRUTH.")
+        if self._options.effective_pace != INPUT_PACE:
+            raise UnusableInputError("A feed is played in real time: leave out PACE.")
+        return MatchFeed(truth.moments, delay=delay, live_at=origin.live_at)
 
     async def _collect(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -118,6 +119,18 @@ def _distinct_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
 def as_tuple(value: object) -> object:
     """Return a list as a tuple: strict validation of a request takes no list for one."""
     return tuple(value) if isinstance(value, list) else value
+
+
+def as_instant(value: object) -> object:
+    """Return text as a time: strict validation of a request takes no text for one."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError(
+            "must be an ISO 8601 date and time with a zone, such as 2026-05-02T19:00:00Z"
+        ) from None
 
 
 LanguageTags = Annotated[

@@ -30,6 +30,7 @@ from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.request_model import RequestModel, Timestamp
 from api.services import Services, ServicesDependency
 from app.services.clips import ClipRequest, RequestedClips
+from app.services.highlights import withheld_highlights
 from domain.clips.spans import (
     AroundTime,
     LastSeconds,
@@ -216,8 +217,12 @@ async def list_stream_clips(
             after=after,
             limit=limit + 1,
         )
+        withheld = await withheld_highlights(session, rows)
     return Page(
-        data=[ClipDetail.of(row, services) for row in rows[:limit]],
+        data=[
+            ClipDetail.of(row, services, is_withheld=row.highlight_id in withheld)
+            for row in rows[:limit]
+        ],
         next_cursor=next_cursor(rows, limit=limit, column="created_at", sort=_NEWEST),
     )
 

@@ -8,9 +8,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
+from api.clips.schemas import FOREVER, readable_until
 from api.errors.problems import (
     ClipNotFoundProblem,
     HighlightNotFoundProblem,
+    HighlightWithheldProblem,
     MediaGoneProblem,
     MediaNotReadyProblem,
 )
@@ -67,7 +69,13 @@ _SEGMENT: Final[dict[int | str, dict[str, object]]] = {
     response_class=Response,
     openapi_extra=WITHOUT_KEY,
     responses=_PLAYLIST
-    | documented(HighlightNotFoundProblem, MediaGoneProblem, MediaNotReadyProblem, *FILE_PROBLEMS),
+    | documented(
+        HighlightNotFoundProblem,
+        HighlightWithheldProblem,
+        MediaGoneProblem,
+        MediaNotReadyProblem,
+        *FILE_PROBLEMS,
+    ),
 )
 async def play_highlight(
     *,
@@ -88,6 +96,7 @@ async def play_highlight(
         row = await highlights.get(session, tenant_id=tenant, highlight_id=highlight_id)
         if row is None or row.status not in _SHOWN:
             raise HighlightNotFoundProblem
+        valid_until = readable_until(row)
         stream = await streams.get(session, tenant_id=tenant, stream_id=row.stream_id)
     segments = await _stored(services, tenant, row.stream_id, row.clip_start, row.clip_end)
     ended = stream is None or stream.status in TERMINAL
@@ -100,7 +109,7 @@ async def play_highlight(
         start=found.start,
         is_complete=ended or segments[-1].end >= row.clip_end - _ROUNDING,
         tenant=tenant,
-        expires=expires,
+        expires=min(expires, valid_until),
     )
 
 
@@ -109,7 +118,8 @@ async def play_highlight(
     operation_id="playClip",
     response_class=Response,
     openapi_extra=WITHOUT_KEY,
-    responses=_PLAYLIST | documented(ClipNotFoundProblem, MediaGoneProblem, *FILE_PROBLEMS),
+    responses=_PLAYLIST
+    | documented(ClipNotFoundProblem, HighlightWithheldProblem, MediaGoneProblem, *FILE_PROBLEMS),
 )
 async def play_clip(
     *,
@@ -127,8 +137,12 @@ async def play_clip(
     check_signature(services, path, tenant=tenant, expires=expires, signature=signature)
     async with services.database.session(tenant) as session:
         row = await clips.get(session, tenant_id=tenant, clip_id=clip_id)
-    if row is None or row.status == ClipStatus.DELETED:
-        raise ClipNotFoundProblem
+        if row is None or row.status == ClipStatus.DELETED:
+            raise ClipNotFoundProblem
+        about = None
+        if row.highlight_id is not None:
+            about = await highlights.get(session, tenant_id=tenant, highlight_id=row.highlight_id)
+    valid_until = FOREVER if about is None else readable_until(about)
     end = row.start + row.duration
     segments = await _stored(services, tenant, row.stream_id, row.start, end)
     middle = row.start + row.duration / 2
@@ -141,7 +155,7 @@ async def play_clip(
         start=found.start,
         is_complete=True,
         tenant=tenant,
-        expires=expires,
+        expires=min(expires, valid_until),
     )
 
 

@@ -7,10 +7,11 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from api.auth import AuditActor, Reader, Writer
-from api.clips.schemas import ClipDetail
+from api.clips.schemas import FOREVER, ClipDetail, readable_until
 from api.errors.problems import (
     ClipNotFoundProblem,
     HighlightClipProblem,
+    HighlightWithheldProblem,
     InvalidRequestProblem,
     LegalHoldProblem,
     MissingScopeProblem,
@@ -22,10 +23,11 @@ from api.files import Expires, Signature, Tenant, check_signature, file_response
 from api.middleware.routing import WITHOUT_KEY
 from api.services import Services, ServicesDependency
 from app.services.clips import HighlightClipError
+from app.services.highlights import withheld_highlights
 from domain.clips.models import ClipStatus
 from domain.streams.deletion import LegalHoldError
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import clips
+from infra.db.repositories import clips, highlights
 from infra.db.tables import Clip
 from infra.storage.signed_urls import clip_path
 
@@ -47,9 +49,10 @@ async def get_clip(clip_id: UUID, caller: Reader, services: ServicesDependency) 
     """Read a clip with its links."""
     async with services.database.session(caller.tenant_id) as session:
         row = await clips.get(session, tenant_id=caller.tenant_id, clip_id=clip_id)
-    if row is None:
-        raise ClipNotFoundProblem
-    return ClipDetail.of(row, services)
+        if row is None:
+            raise ClipNotFoundProblem
+        withheld = await withheld_highlights(session, [row])
+    return ClipDetail.of(row, services, is_withheld=row.highlight_id in withheld)
 
 
 @router.delete(
@@ -83,7 +86,7 @@ async def delete_clip(
     operation_id="downloadClip",
     response_class=Response,
     openapi_extra=WITHOUT_KEY,
-    responses=file_responses("video/mp4", ClipNotFoundProblem),
+    responses=file_responses("video/mp4", ClipNotFoundProblem, HighlightWithheldProblem),
 )
 async def download_clip(
     *,
@@ -100,14 +103,14 @@ async def download_clip(
     """
     path = clip_path(clip_id, "download")
     check_signature(services, path, tenant=tenant, expires=expires, signature=signature)
-    row = await _ready_clip(services, tenant, clip_id)
+    row, valid_until = await _ready_clip(services, tenant, clip_id)
     return await serve_file(
         services,
         row.key,
         request,
         name=f"{row.id}",
         etag=row.sha256,
-        expires=expires,
+        expires=min(expires, valid_until),
         missing=ClipNotFoundProblem,
     )
 
@@ -118,7 +121,7 @@ async def download_clip(
     operation_id="downloadThumbnail",
     response_class=Response,
     openapi_extra=WITHOUT_KEY,
-    responses=file_responses("image/jpeg", ClipNotFoundProblem),
+    responses=file_responses("image/jpeg", ClipNotFoundProblem, HighlightWithheldProblem),
 )
 async def download_thumbnail(
     *,
@@ -132,21 +135,27 @@ async def download_thumbnail(
     """Download a clip's thumbnail by its signed URL. No API key is needed."""
     path = clip_path(clip_id, "thumbnail")
     check_signature(services, path, tenant=tenant, expires=expires, signature=signature)
-    row = await _ready_clip(services, tenant, clip_id)
+    row, valid_until = await _ready_clip(services, tenant, clip_id)
     return await serve_file(
         services,
         row.thumbnail_key,
         request,
         name=f"{row.id}",
         etag=None,
-        expires=expires,
+        expires=min(expires, valid_until),
         missing=ClipNotFoundProblem,
     )
 
 
-async def _ready_clip(services: Services, tenant_id: UUID, clip_id: UUID) -> Clip:
+async def _ready_clip(services: Services, tenant_id: UUID, clip_id: UUID) -> tuple[Clip, int]:
+    """Return a clip with a file, and the Unix time (s) until which it may be read."""
+    about = None
     async with services.database.session(tenant_id) as session:
         row = await clips.get(session, tenant_id=tenant_id, clip_id=clip_id)
+        if row is not None and row.highlight_id is not None:
+            about = await highlights.get(
+                session, tenant_id=tenant_id, highlight_id=row.highlight_id
+            )
     if row is None or row.status != ClipStatus.READY:
         raise ClipNotFoundProblem
-    return row
+    return row, FOREVER if about is None else readable_until(about)

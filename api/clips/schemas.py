@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.errors.problems import HighlightWithheldProblem
 from api.services import Services
+from app.services.highlights import withheld_reason
 from domain.clips.models import ClipStatus
+from domain.highlights.publication import WITHHELD, WithheldReason
 from infra.db.repositories.clips import ClipRow
-from infra.db.tables import Clip
+from infra.db.repositories.publication.policies import policy_of
+from infra.db.tables import Clip, Highlight
 from infra.storage.signed_urls import clip_path
 
 _CLIP: dict[str, Any] = {
@@ -92,12 +97,12 @@ class ClipModel(BaseModel):
     playback: PlaybackModel
 
     @classmethod
-    def of(cls, row: Clip | ClipRow, services: Services) -> Self:
-        """Return a clip; with links if it is ready."""
-        is_ready = row.status == ClipStatus.READY and row.key is not None
+    def of(cls, row: Clip | ClipRow, services: Services, *, is_withheld: bool = False) -> Self:
+        """Return a clip; with links if it is ready, and its highlight is not withheld."""
+        is_ready = row.status == ClipStatus.READY and row.key is not None and not is_withheld
         sign, tenant_id = services.links.sign, row.tenant_id
         url = sign(clip_path(row.id, "download"), tenant_id=tenant_id) if is_ready else None
-        is_rendering = row.status == ClipStatus.RENDERING
+        is_rendering = row.status == ClipStatus.RENDERING and not is_withheld
         playlist = sign(clip_path(row.id, "clip.m3u8"), tenant_id=tenant_id)
         return cls(
             id=row.id,
@@ -132,10 +137,10 @@ class ClipDetail(ClipModel):
     updated_at: datetime
 
     @classmethod
-    def of(cls, row: Clip | ClipRow, services: Services) -> Self:
+    def of(cls, row: Clip | ClipRow, services: Services, *, is_withheld: bool = False) -> Self:
         """Return a clip with its details."""
         return cls(
-            **ClipModel.of(row, services).model_dump(),
+            **ClipModel.of(row, services, is_withheld=is_withheld).model_dump(),
             stream_id=row.stream_id,
             highlight_id=row.highlight_id,
             title=row.title,
@@ -145,3 +150,24 @@ class ClipDetail(ClipModel):
             created_at=row.created_at,
             updated_at=row.updated_at,
         )
+
+
+FOREVER: Final = 1 << 40
+"""A Unix time (s) that no signed URL reaches."""
+
+
+def readable_until(about: Highlight) -> int:
+    """Return the Unix time (s) until which clips of a highlight may be read.
+
+    One that awaits review can be read: only reviewers have its links.
+
+    Raises:
+        HighlightWithheldProblem: it was rejected, not reviewed in time, or is no longer valid.
+    """
+    reason = withheld_reason(about)
+    if reason is not None and reason is not WithheldReason.AWAITING_REVIEW:
+        raise HighlightWithheldProblem(WITHHELD[reason])
+    policy = policy_of(about)
+    if policy is None or policy.valid_until is None:
+        return FOREVER
+    return math.floor(policy.valid_until.timestamp())

@@ -13,9 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints,
 from api.errors.handlers import message_of
 from api.errors.problems import FieldProblem, InvalidRequestProblem
 from api.request_model import RequestModel
+from domain.highlights.publication import PolicyRequest, PublicationPolicy
 from domain.hms.admission import DEFAULT_HEADER, DEFAULT_TOLERANCE, SIGNATURE_HEADER, Checks
 from domain.hms.beam import Outcome
 from domain.text import Name, Title
+from infra.db.repositories.publication.policies import read_policy, stored_policy
 from infra.db.tables import Connection, InboundEvent
 from infra.encryption import ConnectionSecrets, PlainSecrets
 
@@ -91,6 +93,11 @@ class ConnectionPatch(RequestModel):
     title: Title | None = Field(
         default=None, description="Title of its streams; `{room}` is replaced by the room id."
     )
+    policy: PolicyRequest | None = Field(
+        default=None,
+        description="What may be shown of the highlights of its streams that start from now on. A "
+        "field that you leave out is that of your own policy; null states nothing.",
+    )
 
 
 class ConnectionRequest(ConnectionPatch):
@@ -145,6 +152,7 @@ class ConnectionModel(BaseModel):
     management_access_key: str | None
     game: str | None
     title: str
+    policy: PublicationPolicy | None
     previous_secrets_until: datetime | None = Field(
         description="Until when the secrets before the last rotation stay valid."
     )
@@ -176,6 +184,7 @@ class ConnectionModel(BaseModel):
             management_access_key=row.management_access_key,
             game=row.game,
             title=row.title,
+            policy=read_policy(row.policy),
             previous_secrets_until=row.previous_until,
             created_at=row.created_at,
             updated_at=row.updated_at,
@@ -225,11 +234,14 @@ def plain_columns(body: ConnectionPatch) -> dict[str, Any]:
     given = body.model_dump(
         exclude_unset=True, include={"name", "account_id", "app_id", "game", "title"}
     )
-    return {
+    columns = {
         name: value
         for name, value in given.items()
         if value is not None or name in {"account_id", "app_id", "game"}
     }
+    if "policy" in body.model_fields_set:
+        columns["policy"] = stored_policy(body.policy)
+    return columns
 
 
 @contextmanager

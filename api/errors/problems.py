@@ -406,6 +406,15 @@ class HighlightClipProblem(Problem):
     advice = "Only clips on demand can be deleted; a highlight's clip is deleted with its stream."
 
 
+class ReviewClosedProblem(Problem):
+    """The highlight cannot be approved or rejected any more."""
+
+    code = "review_closed"
+    status = 409
+    title = "Review closed"
+    advice = "Only highlights whose `review` has the status `awaiting` can be approved."
+
+
 class MediaMissingProblem(Problem):
     """Media is missing within the span of a clip."""
 
@@ -443,6 +452,15 @@ class MediaGoneProblem(Problem):
     status = 410
     title = "Media no longer kept"
     advice = "Ask for a clip while its media is kept, or play the finished file if there is one."
+
+
+class HighlightWithheldProblem(Problem):
+    """Nothing of the highlight is delivered, by its publication policy."""
+
+    code = "highlight_withheld"
+    status = 410
+    title = "Highlight withheld"
+    advice = "Read the highlight: its `withheld` says why."
 
 
 class ExportQuotaExceededProblem(Problem):

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
+from api.highlights.schemas import MARKET, PERIOD, STATE, SUBJECT, MatchPeriod, ScoreAfter
 from api.request_model import RequestModel
 from api.services import Services
 from app.services.exports import NewReel
@@ -42,6 +43,7 @@ from domain.exports.reels import (
     Transition,
     chapters_of_reel,
 )
+from domain.feed.models import MarketName, Subject
 from domain.highlights.selection import DecisionStatus
 from domain.text import Name
 from infra.db.repositories.exports import results_of, spec_of
@@ -107,6 +109,10 @@ class ReelSourceRequest(RequestModel):
         description="Highlights with all of these words in title, description or tags, such as the "
         "name of a player.",
     )
+    market: MarketName | None = Field(default=None, description=MARKET)
+    subject: Subject | None = Field(default=None, description=SUBJECT)
+    state: ScoreAfter | None = Field(default=None, description=STATE)
+    period: MatchPeriod | None = Field(default=None, description=PERIOD)
     min_score: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = None
     highlight_ids: Annotated[list[UUID], Field(max_length=MOST_CLIPS)] = Field(
         default=[], description="Choose among these highlights of the streams instead."
@@ -114,8 +120,12 @@ class ReelSourceRequest(RequestModel):
 
     @model_validator(mode="after")
     def _check_choice(self) -> Self:
-        if self.highlight_ids and (self.tags or self.text or self.min_score is not None):
-            raise ValueError("name either highlight_ids, or tags, text and min_score")
+        filters = (self.text, self.market, self.subject, self.state, self.period, self.min_score)
+        if self.highlight_ids and (self.tags or any(each is not None for each in filters)):
+            raise ValueError(
+                "name either highlight_ids, or tags, text, market, subject, state, period and "
+                "min_score"
+            )
         if (self.stream_id is None) == (not self.stream_ids):
             raise ValueError("name either stream_id or stream_ids")
         return self
@@ -135,6 +145,10 @@ class ReelSourceRequest(RequestModel):
                 statuses=(DecisionStatus.CONFIRMED,),
                 any_tag=tuple(self.tags),
                 text=self.text,
+                market=self.market,
+                subject=self.subject,
+                state=self.state,
+                period=self.period,
                 min_score=self.min_score,
             ),
             highlight_ids=tuple(self.highlight_ids),

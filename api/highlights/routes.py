@@ -20,11 +20,13 @@ from api.highlights.schemas import (
     HighlightQuery,
     HighlightResult,
     HighlightResults,
+    preview_of,
 )
 from api.middleware.json_content import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.services import ServicesDependency
 from app.services.highlights import explanation_of
+from domain.tenants.keys import Scope, permits
 from infra.db.repositories import clips, highlights, streams
 from infra.db.repositories.highlights import ORDERS, Sort
 
@@ -118,4 +120,9 @@ async def get_highlight(
         )
     pinned = await services.pinned.find(caller.tenant_id, row.profile_id, row.profile_version)
     detail = HighlightDetail.of(row, newest.get(highlight_id), services)
-    return detail.explained(explanation_of(row, pinned), hold=streams.hold_of(row))
+    may_review = permits(caller.scopes, Scope.WRITE)
+    return detail.explained(
+        explanation_of(row, pinned),
+        hold=streams.hold_of(row),
+        preview=preview_of(row, newest.get(highlight_id), services) if may_review else None,
+    )

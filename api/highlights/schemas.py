@@ -16,11 +16,13 @@ from api.request_model import RequestModel, Timestamp
 from api.services import Services
 from api.streams.schemas import ProfileRef
 from app.services.clips import INSTANT_FOR
+from app.services.highlights import withheld_reason
 from domain.analysis.screen import MatchState, read_period
 from domain.feed.models import MarketName, Subject
 from domain.highlights.candidate import Evidence, LocalizedTitle
 from domain.highlights.explanation import headline
 from domain.highlights.moderation import Moderation
+from domain.highlights.publication import PublicationPolicy, ReviewStatus, WithheldReason
 from domain.highlights.selection import DecisionStatus, Reason, Tier
 from domain.score import DIMENSIONS
 from domain.streams.deletion import LegalHold
@@ -32,6 +34,7 @@ from infra.db.repositories.highlights import (
     moderation_of,
     titles_of,
 )
+from infra.db.repositories.publication.policies import policy_of, release_of
 from infra.db.tables import Highlight
 from infra.storage.signed_urls import highlight_playlist_path
 
@@ -83,6 +86,9 @@ EXAMPLE: dict[str, Any] = {
     "game": "soccer",
     "profile": {"id": "soccer", "version": "1"},
     "peak_wall_clock": "2026-05-02T19:05:07.400Z",
+    "policy": {"audience": ["members"], "valid_until": "2026-08-01T00:00:00Z"},
+    "review": None,
+    "withheld": None,
     "clip": None,
     "playback": {
         "ready": "instant",
@@ -110,6 +116,44 @@ class Dimensions(BaseModel):
     narrative_value: float
     timing_importance: float
     momentum_shift: float
+
+
+class ReviewModel(BaseModel):
+    """Review of a highlight; `by`, `at` and `note` are of who approved or rejected it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "status": "approved",
+                    "until": None,
+                    "by": "editor-7",
+                    "at": "2026-05-02T19:07:00Z",
+                    "note": "",
+                }
+            ]
+        }
+    )
+
+    status: ReviewStatus
+    until: datetime | None = Field(
+        description="From then on it cannot be approved; null for a highlight that was reviewed."
+    )
+    by: str | None = None
+    at: datetime | None = None
+    note: str = ""
+
+    @classmethod
+    def of(cls, row: Highlight | HighlightRow) -> Self | None:
+        """Return the review of a highlight, if it needs one."""
+        if row.review is None:
+            return None
+        release = release_of(row)
+        return cls(
+            status=ReviewStatus(row.review),
+            until=row.review_until if release is None else None,
+            **({} if release is None else release.model_dump()),
+        )
 
 
 class HighlightModel(BaseModel):
@@ -162,13 +206,26 @@ class HighlightModel(BaseModel):
     playback: PlaybackModel = Field(
         description="How the highlight can be played: at once by HLS, then as its clip's file."
     )
+    policy: PublicationPolicy | None = Field(
+        default=None, description="What may be shown of it, as the stream's policy says."
+    )
+    review: ReviewModel | None = Field(
+        default=None, description="Its review; null if its policy requires none."
+    )
+    withheld: WithheldReason | None = Field(
+        default=None,
+        description="Why nothing of it is delivered: no webhooks before its review, and no links, "
+        "playback or exports of its clips. Null if it is delivered.",
+    )
     created_at: datetime
     updated_at: datetime
 
     @classmethod
     def of(cls, row: Highlight | HighlightRow, clip: ClipRow | None, services: Services) -> Self:
         """Return a highlight with its newest clip."""
-        shown = None if clip is None else ClipModel.of(clip, services)
+        reason = withheld_reason(row)
+        is_withheld = reason is not None
+        shown = None if clip is None else ClipModel.of(clip, services, is_withheld=is_withheld)
         return cls(
             id=row.id,
             stream_id=row.stream_id,
@@ -193,9 +250,12 @@ class HighlightModel(BaseModel):
             peak_wall_clock=row.peak_wall_clock,
             clip=shown,
             playback=PlaybackModel.of(
-                hls_url=_instant_url(row, services),
+                hls_url=None if is_withheld else _instant_url(row, services),
                 mp4_url=None if shown is None else shown.url,
             ),
+            policy=policy_of(row),
+            review=ReviewModel.of(row),
+            withheld=reason,
             created_at=row.created_at,
             updated_at=row.updated_at,
         )
@@ -220,13 +280,35 @@ class HighlightDetail(HighlightModel):
         default_factory=list,
         description="Explanation of the decision, one sentence or table row per line.",
     )
+    preview: PlaybackModel | None = Field(
+        default=None,
+        description="Plays a highlight that awaits review, for keys with the scope `write`.",
+    )
     legal_hold: LegalHold | None = Field(
         default=None, description="Why the highlight may not be deleted, if it may not."
     )
 
-    def explained(self, lines: tuple[str, ...], *, hold: LegalHold | None) -> Self:
-        """Return this with its explanation and its hold."""
-        return self.model_copy(update={"explanation": list(lines), "legal_hold": hold})
+    def explained(
+        self,
+        lines: tuple[str, ...],
+        *,
+        hold: LegalHold | None,
+        preview: PlaybackModel | None = None,
+    ) -> Self:
+        """Return this with its explanation, its hold and what a reviewer may play."""
+        return self.model_copy(
+            update={"explanation": list(lines), "legal_hold": hold, "preview": preview}
+        )
+
+
+def preview_of(row: Highlight, clip: ClipRow | None, services: Services) -> PlaybackModel | None:
+    """Return how a reviewer can play a highlight; None if it does not await review."""
+    if row.review != ReviewStatus.AWAITING:
+        return None
+    shown = None if clip is None else ClipModel.of(clip, services)
+    return PlaybackModel.of(
+        hls_url=_instant_url(row, services), mp4_url=None if shown is None else shown.url
+    )
 
 
 _Seconds = Annotated[FiniteFloat | None, Query(description="Seconds of media time.")]
@@ -300,6 +382,9 @@ async def highlight_filter(
             max_length=len(DecisionStatus),
         ),
     ] = [],  # noqa: B006 - FastAPI copies it
+    review: Annotated[
+        ReviewStatus | None, Query(description="`awaiting`: what is to be reviewed.")
+    ] = None,
     game: Annotated[Name | None, Query(description="A profile's id, such as `soccer`.")] = None,
     tag: Name | None = None,
     text: Annotated[
@@ -326,6 +411,7 @@ async def highlight_filter(
     return HighlightFilter(
         stream_id=stream_id,
         statuses=tuple(status),
+        review=review,
         game=game,
         tag=tag,
         text=text,

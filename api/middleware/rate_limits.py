@@ -24,7 +24,7 @@ from api.errors.problems import (
     UnavailableProblem,
 )
 from api.middleware.request_context import request_id_of
-from app.services.tenants import TenantPlans
+from app.services.tenants import TenantPlans, feed_limit
 from domain.tenants.addresses import client_address
 from infra.rate_limit import (
     Limit,
@@ -142,7 +142,7 @@ class RateLimits:
             UnavailableProblem: the rate limiter is unavailable and configured to fail closed.
         """
         plan = await self._plans.of(tenant_id)
-        limit = Limit(name="feed", quota=plan.feed_events_per_minute)
+        limit = feed_limit(plan)
         bucket = RateLimitBucket(limit, f"{tenant_id}/{stream_id}")
         verdict = await self._counted(self._limiter.take([bucket], cost=events))
         account = account_of(scope)

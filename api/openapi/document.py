@@ -323,6 +323,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "signature": "q0Xq1mJ2b8n2Jm1uQe7yq0Xq1mJ2b8n2Jm1uQe7yq0X",
     "since": "2026-05-02T18:00:00Z",
     "sort": "-score",
+    "review": "approved",
     "stream_id": "0c7f3f0e-8c55-4f0e-9a55-2b7f6d2f1a11",
     "subject": "bet:8841",
     "tag": "goal",

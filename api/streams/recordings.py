@@ -32,8 +32,9 @@ from api.services import Services, ServicesDependency
 from api.streams.creation import created_stream
 from api.streams.schemas import StreamModel
 from app.services.streams import NewStream
+from domain.highlights.publication import PolicyRequest, PublicationPolicy
 from domain.profiles.criteria import CriteriaText
-from domain.streams.messages import CRITERIA_DESCRIPTION, LANGUAGES_DESCRIPTION
+from domain.streams.messages import CRITERIA_DESCRIPTION, LANGUAGES_DESCRIPTION, POLICY_DESCRIPTION
 from domain.text import (
     MOST_LANGUAGES,
     Language,
@@ -94,6 +95,7 @@ class AnalyzeRecordingRequest(RequestModel, RecordingOptions):
         "another common ending; a VOD playlist; or a `.zip` of a playlist with its segments. At "
         "most 4 GiB."
     )
+    policy: PolicyRequest | None = Field(default=None, description=POLICY_DESCRIPTION)
     max_height: Annotated[int, Field(ge=1, le=_TALLEST)] | None = Field(
         default=None, description="Of a master playlist, read the best variant of this height."
     )
@@ -133,7 +135,15 @@ async def analyze_recording(
     ingest = {} if body.max_height is None else {"max_height": body.max_height}
 
     async def create(session: AsyncSession, stream_id: UUID) -> Created:
-        new = _new_stream(caller, body, request, stream_id, url=body.url, ingest=ingest)
+        new = _new_stream(
+            caller,
+            body,
+            request,
+            stream_id,
+            url=body.url,
+            ingest=ingest,
+            policy=body.policy,
+        )
         return await created_stream(services, session, new)
 
     return await once.respond(services.database, create)
@@ -267,6 +277,7 @@ def _new_stream(
     *,
     url: str,
     ingest: dict[str, Any] | None = None,
+    policy: PublicationPolicy | None = None,
 ) -> NewStream:
     return NewStream(
         tenant_id=caller.tenant_id,
@@ -278,6 +289,7 @@ def _new_stream(
         languages=options.languages,
         criteria=options.criteria,
         external_id=options.external_id,
+        policy=policy,
         options=ingest or {},
         correlation_id=request_id_of(request.scope),
         is_recording=True,

@@ -103,6 +103,7 @@ async def analyze_stream(
             languages=body.languages,
             criteria=body.criteria,
             external_id=body.external_id,
+            policy=body.policy,
             options=body.options.model_dump(exclude_none=True),
             correlation_id=request_id_of(request.scope),
         )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from api.errors.problems import ItemProblem
 from api.request_model import RequestModel
+from domain.highlights.publication import PublicationPolicy
 from domain.media.segments import GapReason, GapStatus
 from domain.profiles.criteria import Criteria
 from domain.profiles.matching import ProfileMatch
@@ -25,6 +26,7 @@ from domain.streams.status import (
     may_follow,
 )
 from domain.text import Language
+from infra.db.repositories.publication.policies import read_policy
 from infra.db.tables import Stream, StreamGap
 
 _MAX_IDS: Final = 50
@@ -161,6 +163,11 @@ class StreamModel(BaseModel):
         "Gemini, where it is used, also reads the sentence.",
     )
     external_id: str | None
+    policy: PublicationPolicy | None = Field(
+        default=None,
+        description="What may be shown of its highlights: its own policy, over the connection's "
+        "and yours as they were when it started.",
+    )
     is_recording: bool = Field(
         default=False, description="True if it is a finished video, not a live stream."
     )
@@ -215,6 +222,7 @@ class StreamModel(BaseModel):
             languages=row.languages,
             criteria=None if row.criteria is None else Criteria.model_validate(row.criteria),
             external_id=row.external_id,
+            policy=read_policy(row.policy),
             is_recording=row.is_recording,
             duration=row.duration,
             profile=ProfileRef(id=row.profile_id, version=row.profile_version),

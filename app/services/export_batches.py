@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -116,7 +116,7 @@ class ExportBatchService:
 
         Raises:
             RecordMissingError: the tenant has no such highlight.
-            SourceNotReadyError: a highlight that was named has no ready clip.
+            SourceNotReadyError: a highlight that was named has no ready clip, or is withheld.
             NothingToExportError: nothing that can be exported matches.
             ExportQuotaExceededError: the tenant's plan does not allow it.
         """
@@ -277,8 +277,9 @@ async def _sources(
         if missing := [each for each in ids if each not in rows]:
             raise RecordMissingError("highlight", missing[0])
     else:
+        released = replace(new.criteria, is_released=True)
         matching = await highlights.best(
-            session, tenant_id=tenant_id, criteria=new.criteria, limit=new.limit or _MOST
+            session, tenant_id=tenant_id, criteria=released, limit=new.limit or _MOST
         )
         ids = [row.id for row in matching]
         rows = {row.id: row for row in matching}
@@ -286,7 +287,7 @@ async def _sources(
     found = []
     for each in ids:
         try:
-            found.append((rows[each], clip_source(latest.get(each))))
+            found.append((rows[each], clip_source(latest.get(each), rows[each])))
         except SourceNotReadyError as error:
             if new.criteria is None:
                 raise SourceNotReadyError(f"Highlight {each}: {error}") from None

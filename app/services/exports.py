@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -19,6 +19,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from app.services.highlights import withheld_reason
 from domain import task_queues
 from domain.analysis.screen import MatchState
 from domain.clips.models import ClipStatus
@@ -47,6 +48,7 @@ from domain.exports.reels import (
     starts_of,
 )
 from domain.highlights.explanation import headline
+from domain.highlights.publication import WITHHELD
 from domain.ids import SearchAttribute, export_workflow_id
 from domain.tenants.audit import Actor, AuditAction
 from domain.tenants.usage import PlanName, require_rendition_quota
@@ -328,12 +330,17 @@ async def _source(session: AsyncSession, new: NewExport) -> ExportSource:
         latest = await clips.latest_by_highlight(
             session, tenant_id=tenant_id, highlight_ids=[new.highlight_id]
         )
-        return clip_source(latest.get(new.highlight_id))
+        return clip_source(latest.get(new.highlight_id), about)
     if new.clip_id is not None:
         clip = await clips.get(session, tenant_id=tenant_id, clip_id=new.clip_id)
         if clip is None:
             raise RecordMissingError("clip", new.clip_id)
-        return clip_source(clip)
+        about = None
+        if clip.highlight_id is not None:
+            about = await highlights.get(
+                session, tenant_id=tenant_id, highlight_id=clip.highlight_id
+            )
+        return clip_source(clip, about)
     assert new.stream_id is not None  # noqa: S101 - the request has one of three
     if await streams.get(session, tenant_id=tenant_id, stream_id=new.stream_id) is None:
         raise RecordMissingError("stream", new.stream_id)
@@ -415,11 +422,15 @@ async def _reel(session: AsyncSession, tenant_id: UUID, reel: NewReel) -> Export
         if len(of_streams) < len(ids):
             missing = set(ids) - {row.id for row in of_streams}
             raise RecordMissingError("highlight", min(missing))
+        for row in of_streams:
+            require_released(row)
         rows: Sequence[Highlight] = of_streams
     else:
+        released = replace(reel.criteria, is_released=True)
         rows = await highlights.best(
-            session, tenant_id=tenant_id, criteria=reel.criteria, limit=MOST_CLIPS
+            session, tenant_id=tenant_id, criteria=released, limit=MOST_CLIPS
         )
+        rows = [row for row in rows if withheld_reason(row) is None]
     latest = await clips.latest_by_highlight(
         session, tenant_id=tenant_id, highlight_ids=[row.id for row in rows]
     )
@@ -465,12 +476,24 @@ async def _reel(session: AsyncSession, tenant_id: UUID, reel: NewReel) -> Export
     )
 
 
-def clip_source(clip: Clip | ClipRow | None) -> ExportSource:
-    """Return a clip's file as a source.
+def require_released(about: Highlight) -> None:
+    """Check that a highlight is delivered.
 
     Raises:
-        SourceNotReadyError: it is not ready, or there is no clip.
+        SourceNotReadyError: it is withheld.
     """
+    if (reason := withheld_reason(about)) is not None:
+        raise SourceNotReadyError(WITHHELD[reason].format(highlight_id=about.id))
+
+
+def clip_source(clip: Clip | ClipRow | None, about: Highlight | None) -> ExportSource:
+    """Return a clip's file as a source; `about` is its highlight, if it has one.
+
+    Raises:
+        SourceNotReadyError: it is not ready, there is no clip, or its highlight is withheld.
+    """
+    if about is not None:
+        require_released(about)
     if clip is None or clip.status != ClipStatus.READY or clip.key is None:
         state = "has no clip" if clip is None else f"has a clip that is {clip.status}"
         raise SourceNotReadyError(f"The source {state}. Wait for the event `clip.ready`.")

@@ -1,26 +1,45 @@
-"""Highlights: explanation, similar highlights and feedback."""
+"""Highlights: explanation, similar highlights, feedback and review."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.services import tastes
 from app.services.profiles import PinnedProfiles
 from app.services.streams import StreamStarter
 from domain.highlights.explanation import explain
 from domain.highlights.feedback import FeedbackVerdict, HighlightCorrection, check_correction
-from domain.highlights.selection import HIDDEN
+from domain.highlights.publication import (
+    Release,
+    ReviewStatus,
+    WithheldReason,
+    decide_review,
+    withheld,
+)
+from domain.highlights.selection import HIDDEN, DecisionStatus, Reason
 from domain.highlights.similarity import Impression, Resemblance, describe, resemblance
 from domain.profiles.catalog import PinnedProfile
 from domain.streams.messages import ClipCorrection
 from domain.streams.status import TERMINAL
+from domain.tenants.audit import SYSTEM, Actor, AuditAction
 from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import clips, highlights, search, streams
+from infra.db.repositories import audit, clips, highlights, search, streams
 from infra.db.repositories.clips import ClipRow
-from infra.db.repositories.highlights import candidate_of, decision_of
-from infra.db.tables import Highlight, HighlightFeedbackRow
+from infra.db.repositories.highlights import (
+    REVIEW_REJECTED,
+    HighlightRow,
+    candidate_of,
+    decision_of,
+)
+from infra.db.repositories.publication import corrections, reviews
+from infra.db.repositories.publication.policies import policy_of
+from infra.db.tables import Clip, Highlight, HighlightFeedbackRow
 
 
 def explanation_of(row: Highlight, pinned: PinnedProfile) -> tuple[str, ...]:
@@ -155,3 +174,90 @@ async def give_feedback(
         request = ClipCorrection(highlight_id=highlight_id, correction=correction)
         await starter.correct_clip(stream, request)
     return given
+
+
+def withheld_reason(row: Highlight | HighlightRow) -> WithheldReason | None:
+    """Return why nothing of a highlight is delivered now; None if it is."""
+    policy = policy_of(row)
+    valid_until = None if policy is None else policy.valid_until
+    return withheld(row.review, valid_until, now=datetime.now(UTC))
+
+
+async def withheld_highlights(
+    session: AsyncSession, rows: Sequence[Clip]
+) -> frozenset[UUID | None]:
+    """Return those highlights of some clips of one tenant that are withheld."""
+    ids = {row.highlight_id for row in rows if row.highlight_id is not None}
+    if not ids:
+        return frozenset()
+    found = await highlights.get_many(
+        session, tenant_id=rows[0].tenant_id, highlight_ids=sorted(ids)
+    )
+    return frozenset(row.id for row in found.values() if withheld_reason(row) is not None)
+
+
+async def review_highlight(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    highlight_id: UUID,
+    status: ReviewStatus,
+    author: str,
+    note: str,
+    actor: Actor,
+) -> Highlight:
+    """Approve or reject a highlight, in the caller's transaction. Idempotent.
+
+    Approval publishes what was withheld. Rejection retracts the highlight for good, also one that
+    was approved before.
+
+    Raises:
+        RecordMissingError: the tenant has no such highlight.
+        ReviewClosedError: it needs no review, or it is too late.
+    """
+    row = await reviews.lock(session, tenant_id=tenant_id, highlight_id=highlight_id)
+    if row is None:
+        raise RecordMissingError("highlight", highlight_id)
+    now = datetime.now(UTC)
+    if not decide_review(row.review, row.review_until, wanted=status, now=now):
+        return row
+    if status is ReviewStatus.REJECTED:
+        words = f"{author} rejected it in review." if not note else f"{author} rejected it: {note}"
+        reason = Reason(code=REVIEW_REJECTED, words=words)
+        # First, so that tenants who were notified of the highlight are notified of its end.
+        await corrections.withdraw(
+            session, tenant_id=tenant_id, highlight_id=highlight_id, reason=reason
+        )
+    release = Release(by=author, at=now, note=note)
+    await reviews.decide(session, row, status=status, release=release)
+    is_approved = status is ReviewStatus.APPROVED
+    if is_approved and row.status not in {*HIDDEN, DecisionStatus.RETRACTED}:
+        await reviews.publish(session, row)
+    await audit.record(
+        session,
+        tenant_id=tenant_id,
+        action=AuditAction.HIGHLIGHT_APPROVED if is_approved else AuditAction.HIGHLIGHT_REJECTED,
+        target_id=highlight_id,
+        actor=actor,
+        details={"stream_id": str(row.stream_id), "by": author, "note": note},
+    )
+    return row
+
+
+async def expire_reviews(database: Database, *, tenant_id: UUID, batch: int) -> int:
+    """End the reviews whose time is over, each with an audit entry. Return their number."""
+    total = 0
+    while True:
+        async with database.session(tenant_id) as session:
+            ended = await reviews.expire(session, tenant_id=tenant_id, limit=batch)
+            for highlight_id in ended:
+                await audit.record(
+                    session,
+                    tenant_id=tenant_id,
+                    action=AuditAction.HIGHLIGHT_REVIEW_EXPIRED,
+                    target_id=highlight_id,
+                    actor=SYSTEM,
+                )
+        total += len(ended)
+        if len(ended) < batch:
+            return total

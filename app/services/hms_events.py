@@ -69,6 +69,7 @@ from infra.db.engine import Database, DatabaseUnavailableError
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import beams, connections, inbound_events, streams
 from infra.db.repositories.inbound_events import NewEvent, PendingEvent
+from infra.db.repositories.publication import policies
 from infra.db.tables import BeamRow, Connection, Stream
 from infra.ssrf import UrlForbiddenError, UrlGuard
 from infra.temporal.client import REFUSALS, TemporalRefusedError, TemporalUnavailableError
@@ -194,6 +195,7 @@ class SqlBeamRepository:
             game=connection.game,
             title=_title(connection, effect.beam),
             external_id=effect.beam.room_id,
+            policy=policies.read_policy(connection.policy),
             correlation_id=effect.beam.key,
         )
         try:

@@ -107,6 +107,7 @@ class AnalyzeJobs:
                     languages=job.languages,
                     criteria=job.criteria,
                     external_id=job.external_id,
+                    policy=job.policy,
                     options=job.options.model_dump(exclude_none=True),
                     correlation_id=str(stream_id),
                 ),

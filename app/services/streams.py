@@ -31,6 +31,7 @@ from app.services.tenants import TenantNames
 from domain import task_queues
 from domain.clips.models import ClipInput, ClipOutcome, ClipSpec
 from domain.feed.messages import FeedEventsStored
+from domain.highlights.publication import PublicationPolicy
 from domain.ids import SearchAttribute, backfill_workflow_id, clip_workflow_id, stream_workflow_id
 from domain.ingest.messages import IngestLimits
 from domain.media.segments import VariantPolicy
@@ -56,6 +57,7 @@ from domain.tenants.usage import PlanName
 from domain.text import Language
 from infra.db.engine import Database
 from infra.db.repositories import profiles, streams
+from infra.db.repositories.publication import policies
 from infra.db.tables import Stream
 from infra.profiles.phrasebooks import shipped_phrasebooks
 from infra.temporal.client import (
@@ -79,6 +81,7 @@ class NewStream:
     """A requested stream; `options` are those of `api.streams.schemas.AnalyzeOptions`.
 
     `languages` are those of titles; None for those of the game's profile. `criteria` is a sentence.
+    `policy` is the stream's own; what it leaves out is the tenant's.
     """
 
     tenant_id: UUID
@@ -93,6 +96,7 @@ class NewStream:
     options: dict[str, Any] = field(default_factory=dict)
     correlation_id: str | None = None
     is_recording: bool = False
+    policy: PublicationPolicy | None = None
 
 
 class StreamCreation:
@@ -125,6 +129,7 @@ class StreamCreation:
             notes=match.notes,
         )
         await profiles.pin(session, tenant_id=new.tenant_id, profile=profile)
+        inherited = await policies.of_tenant(session, tenant_id=new.tenant_id)
         # Last, since the tenant's other requests wait from here to the end of the transaction.
         await streams.reserve_slot(
             session, tenant_id=new.tenant_id, default_plan=self._default_plan
@@ -146,6 +151,7 @@ class StreamCreation:
             options=new.options,
             correlation_id=new.correlation_id,
             is_recording=new.is_recording,
+            policy=inherited if new.policy is None else new.policy.over(inherited),
         )
 
 

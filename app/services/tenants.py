@@ -1,6 +1,6 @@
-"""Tenants: ids, short names and plans.
+"""Tenants: ids, short names, plans and publication policies.
 
-A change of a plan is recorded in the audit log.
+Changes of plans and publication policies are recorded in the audit log.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from uuid import UUID, uuid5
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.highlights.publication import PublicationPolicy
 from domain.tenants.audit import Actor, AuditAction
 from domain.tenants.usage import PLANS, Plan, PlanName
 from infra.cache import AsyncCache
 from infra.db.engine import Database, DatabaseUnavailableError
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import audit, tenants
+from infra.db.repositories.publication import policies
+from infra.rate_limit import Limit
 
 PLAN_LIFETIME: Final = 30.0
 _CAPACITY: Final = 10_000
@@ -101,6 +104,11 @@ class TenantPlans:
         return PLANS[own or self._default]
 
 
+def feed_limit(plan: Plan) -> Limit:
+    """Return how many feed events a stream takes, through the API and the broker together."""
+    return Limit(name="feed", quota=plan.feed_events_per_minute)
+
+
 async def change_plan(
     session: AsyncSession, *, tenant_id: UUID, plan: PlanName | None, actor: Actor
 ) -> bool:
@@ -120,3 +128,22 @@ async def change_plan(
             details={"before": before, "after": plan},
         )
     return True
+
+
+async def change_policy(
+    session: AsyncSession, *, tenant_id: UUID, policy: PublicationPolicy, actor: Actor
+) -> None:
+    """Replace a tenant's publication policy, which streams inherit when they are created."""
+    before = await policies.of_tenant(session, tenant_id=tenant_id)
+    await policies.put_of_tenant(session, tenant_id=tenant_id, policy=policy)
+    await audit.record(
+        session,
+        tenant_id=tenant_id,
+        action=AuditAction.TENANT_POLICY_PUT,
+        target_id=tenant_id,
+        actor=actor,
+        details={
+            "before": None if before is None else before.stated(),
+            "after": policy.stated(),
+        },
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -14,11 +14,16 @@ from benchmarks.quality.metrics import Interval
 from domain.analysis.detector import DetectorState, advance
 from domain.analysis.signals import SegmentSignals
 from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.markers import apply_marker
 from domain.highlights.selection import Decision, DecisionStatus, HighlightSelector, SelectionState
+from domain.media.segments import TimedMetadata
 from domain.profiles.model import FillMethod, GameProfile
 
 PROFILES: Final = {"soccer": "soccer", "basketball": "basketball", "esports": "valorant"}
 """The profile used for each kind of match."""
+
+Feed = Callable[[float, Sequence[HighlightCandidate]], Sequence[TimedMetadata]]
+"""The markers at the end of a window (s), given the moments that were found before."""
 
 _NOBODY: Final = UUID(int=0)
 _SHOWN: Final = (DecisionStatus.PENDING, DecisionStatus.CONFIRMED)
@@ -54,6 +59,7 @@ def follow(
     profile: GameProfile,
     *,
     signals: Sequence[SegmentSignals | None] | None = None,
+    feed: Feed | None = None,
 ) -> Findings:
     """Detect and select as a stream's workflow would, window by window, in order.
 
@@ -61,6 +67,7 @@ def follow(
         measured: the video.
         profile: of the game.
         signals: what to follow instead of what was measured, segment by segment.
+        feed: gives the markers of a feed's events before each window.
     """
     began = time.process_time()
     selector, detector, selection = HighlightSelector(profile), DetectorState(), SelectionState()
@@ -70,11 +77,12 @@ def follow(
     coming = iter(measured.signals if signals is None else signals)
     for window in measured.windows:
         last = window is measured.windows[-1]
+        fed = () if feed is None else feed(window.end, tuple(proposed.values()))
         following = [next(coming) for _ in window.segments]
         detector, candidates = advance(
             detector,
             [frame for each in following if each for frame in each.frames],
-            window.metadata,
+            (*window.metadata, *fed),
             tenant_id=_NOBODY,
             stream_id=_NOBODY,
             screen=[reading for each in following if each for reading in each.readings],
@@ -83,6 +91,7 @@ def follow(
             weak=profile.selection.fill is FillMethod.BEST_OF,
             last=last,
         )
+        candidates = tuple(apply_marker(candidate, profile) for candidate in candidates)
         proposed.update((candidate.id, candidate) for candidate in candidates)
         watermark = window.end if last else detector.watermark
         result = selector.select(selection, candidates, watermark=watermark, ended=last)

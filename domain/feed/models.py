@@ -6,7 +6,6 @@ one of the event stream, which tell a tenant about changes.
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
@@ -23,7 +22,7 @@ from pydantic import (
 
 from domain.highlights.markers import FARTHEST
 from domain.score import Unit
-from domain.text import Name
+from domain.text import Name, as_instant
 
 MOST_EVENTS: Final = 100
 """Maximum events of a batch."""
@@ -95,18 +94,6 @@ class _Wire(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _instant(value: object) -> object:
-    """Parse text as a time, also where strict validation takes no text for one."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError:
-        raise ValueError(
-            "must be an ISO 8601 date and time with a zone, such as 2026-05-02T19:00:00Z"
-        ) from None
-
-
 def _sequence(value: object) -> object:
     """Take an array of JSON for a tuple, also in strict validation."""
     return tuple(value) if isinstance(value, list) else value
@@ -115,7 +102,7 @@ def _sequence(value: object) -> object:
 class FeedTime(_Wire):
     """When an event happened. Exactly one of the four forms is set."""
 
-    wall_clock: Annotated[AwareDatetime, BeforeValidator(_instant)] | None = Field(
+    wall_clock: Annotated[AwareDatetime, BeforeValidator(as_instant)] | None = Field(
         default=None, description="Time of your feed, with a zone; the feed clock corrects it."
     )
     media: Annotated[float, Field(ge=0.0, le=1e6, allow_inf_nan=False)] | None = Field(

@@ -20,6 +20,7 @@ from domain.analysis.messages import AnalyzeWindowResult
 from domain.clips.models import ClipSpec, ClipStatus, ClipTiming, RenderedClip
 from domain.clips.tracker import TrackedClip
 from domain.highlights.feedback import HighlightCorrection
+from domain.highlights.publication import PolicyRequest
 from domain.highlights.selection import Decision, SelectionState
 from domain.ingest.messages import (
     FetchWindowInput,
@@ -46,6 +47,11 @@ LANGUAGES_DESCRIPTION: Final = (
 CRITERIA_DESCRIPTION: Final = (
     "Which moments to show, in a sentence: kinds and tags of the game profile, after `no` or "
     "`without` those not to show. The stream's `criteria` tell what was understood."
+)
+
+POLICY_DESCRIPTION: Final = (
+    "What may be shown of the highlights. A field that you leave out is that of your own policy "
+    "(`PUT /v1/policy`)."
 )
 
 
@@ -100,6 +106,7 @@ class StreamRequest(BaseModel):
         default=None, description=CRITERIA_DESCRIPTION, examples=["goals and cards, no replays"]
     )
     external_id: Name | None = Field(default=None, description="Your id of the stream.")
+    policy: PolicyRequest | None = Field(default=None, description=POLICY_DESCRIPTION)
     options: AnalyzeOptions = AnalyzeOptions()
 
 

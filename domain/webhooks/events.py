@@ -20,6 +20,7 @@ from domain.clips.models import ClipStatus
 from domain.exports.models import ExportStatus, RenditionFormat
 from domain.highlights.candidate import LocalizedTitle
 from domain.highlights.moderation import Moderation
+from domain.highlights.publication import PublicationPolicy, Release
 from domain.highlights.selection import HIDDEN, DecisionStatus, Tier
 from domain.ids import event_id
 from domain.model import Model
@@ -97,6 +98,7 @@ class HighlightPayload(Model):
     state of the match as read on the screen. `titles` are those in the stream's languages, and
     `moderation` is what a tenant may not want to publish. `hls_url` plays the moment at once, from
     whole segments, until `clip.ready` brings the exact file; it is signed when the event is sent.
+    `policy` is what the stream's publication policy says, and `release` who approved it in review.
     """
 
     highlight_id: UUID
@@ -118,6 +120,8 @@ class HighlightPayload(Model):
     peak_wall_clock: datetime | None
     state: MatchState | None = None
     hls_url: str | None = None
+    policy: PublicationPolicy | None = None
+    release: Release | None = None
     revision: int
 
 
@@ -164,6 +168,8 @@ class ClipPayload(Model):
     thumbnail_url: str | None
     message: str
     ready_at: datetime | None
+    policy: PublicationPolicy | None = None
+    release: Release | None = None
 
 
 class ExportRenditionPayload(Model):

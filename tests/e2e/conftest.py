@@ -48,13 +48,18 @@ class Stack:
 
     def kill_worker(self) -> list[psutil.Process]:
         """Kill the worker outright; return it and the processes that it had started."""
-        pid = self.running.worker_pid
-        assert pid is not None
-        worker = psutil.Process(pid)
-        family = [worker, *worker.children(recursive=True)]
-        os.kill(pid, signal.SIGKILL)
+        return self._kill("worker")
+
+    def kill_api(self) -> None:
+        """Kill the API outright; it is started again at its address."""
+        self._kill("api")
+
+    def _kill(self, service: str) -> list[psutil.Process]:
+        process = psutil.Process(self.running.pids[service])
+        family = [process, *process.children(recursive=True)]
+        process.kill()
         deadline = time.monotonic() + START_TIMEOUT
-        while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE:
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         return family

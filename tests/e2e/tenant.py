@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -60,6 +61,37 @@ class Tenant:
         assert page["next_cursor"] is None
         found = [HighlightModel.model_validate(item) for item in page["data"]]
         return sorted(found, key=lambda highlight: highlight.peak)
+
+    async def send_events(
+        self, stream_id: str, events: list[dict[str, Any]], *, key: str
+    ) -> list[dict[str, Any]]:
+        """Send events of a feed until they are answered, as a client does whose API dies."""
+        while True:
+            with suppress(httpx.TransportError):
+                response = await self._http.post(
+                    f"/v1/streams/{stream_id}/events",
+                    json={"events": events},
+                    headers={"Idempotency-Key": key},
+                )
+                if response.status_code == httpx.codes.ACCEPTED:
+                    answered: list[dict[str, Any]] = response.json()["data"]
+                    return answered
+                # In progress, or away: all else is a failure.
+                assert response.status_code in {409, 500, 502, 503}, response.text
+            await asyncio.sleep(_LOOK_INTERVAL)
+
+    async def feed_events(self, stream_id: str) -> list[dict[str, Any]]:
+        """Read all events of a stream's feed."""
+        found: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while True:
+            query = {"limit": 100} | ({} if cursor is None else {"cursor": cursor})
+            response = await self._http.get(f"/v1/streams/{stream_id}/feed-events", params=query)
+            page = response.raise_for_status().json()
+            found += page["data"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return found
 
     async def connect(self, **request: object) -> dict[str, Any]:
         """Make a connection for a 100ms workspace; return it with its secrets."""

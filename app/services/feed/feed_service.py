@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 import structlog
+from cachetools import TTLCache
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.services.streams import StreamStarter
@@ -45,13 +47,19 @@ from domain.media.timestamps import WallClockAnchor
 from domain.streams.status import TERMINAL
 from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import events, highlights, streams
+from infra.db.repositories import clips, events, highlights, streams
 from infra.db.repositories.feed import feed_events
 from infra.db.repositories.feed.feed_events import event_of, stored_event
+from infra.db.repositories.publication import corrections
 from infra.db.tables import FeedEventRow, Highlight, Stream
+from infra.storage.clips import ClipStore
 
 _log = structlog.get_logger(__name__)
 
+ASKED_AGAIN_AFTER: Final = 15.0
+"""Seconds for which the analyzer takes a stream for one without a feed: less than it remembers."""
+
+_STREAMS: Final = 10_000
 _AT_A_TIME: Final = 500
 _CLOCK_EVENTS: Final = 40
 _AROUND: Final = 900.0
@@ -78,14 +86,26 @@ class FeedService:
         database: holds the events.
         starter: signals the streams' workflows.
         dispatcher: sends webhook events at once.
+        files: the finished clips.
+        clock: seconds, monotonic.
     """
 
     def __init__(
-        self, database: Database, *, starter: StreamStarter, dispatcher: WebhookDispatcher
+        self,
+        database: Database,
+        *,
+        starter: StreamStarter,
+        dispatcher: WebhookDispatcher,
+        files: ClipStore,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._starter = starter
         self._dispatcher = dispatcher
+        self._files = files
+        self._without_events: TTLCache[tuple[UUID, UUID], None] = TTLCache(
+            _STREAMS, ttl=ASKED_AGAIN_AFTER, timer=clock
+        )
 
     async def store(
         self,
@@ -107,7 +127,8 @@ class FeedService:
             raise RecordMissingError("stream", stream_id)
         rows = await feed_events.put(session, tenant_id=tenant_id, stream_id=stream_id, events=new)
         if _has_no_workflow(stream):
-            await self._link(session, stream, _without_workflow(stream))
+            linked = await self._link(session, stream, _without_workflow(stream))
+            await self._delete_clips(session, stream, linked.retracted)
             for row in rows:
                 await session.refresh(row)
         return stream, rows
@@ -140,13 +161,21 @@ class FeedService:
     ) -> Sequence[TimedMetadata]:
         """Return the waiting events at or after a media time (s) as markers.
 
+        A stream without any event is asked about again after `ASKED_AGAIN_AFTER` seconds.
+
         Raises:
             DatabaseUnavailableError: the database does not answer.
         """
+        if (tenant_id, stream_id) in self._without_events:
+            return []
         async with self._database.session(tenant_id) as session:
             rows = await feed_events.to_mark(
                 session, tenant_id=tenant_id, stream_id=stream_id, since=since
             )
+            if not rows and not await feed_events.any_of(
+                session, tenant_id=tenant_id, stream_id=stream_id
+            ):
+                self._without_events[tenant_id, stream_id] = None
         placed = [(row, stored_event(row)) for row in rows]
         markers = [
             marker_of(each.event, row.id, each.place)
@@ -307,7 +336,7 @@ class FeedService:
         words = f"Event {row.event_id} of the feed was taken back by {stored.taken_back_by}."
         reason = Reason(code=highlights.WITHDRAWN, words=words)
         if is_sole_base(stored, others):
-            gone = await highlights.withdraw(
+            gone = await corrections.withdraw(
                 session, tenant_id=tenant_id, highlight_id=stored.highlight, reason=reason
             )
             return [stored.highlight] if gone else []
@@ -315,7 +344,7 @@ class FeedService:
         if about is None:
             return []
         stale = stale_tags(stored, others, about.tags, about.peak)
-        await highlights.relabel(
+        await corrections.relabel(
             session,
             tenant_id=tenant_id,
             highlight_id=stored.highlight,
@@ -323,6 +352,25 @@ class FeedService:
             reason=reason,
         )
         return []
+
+    async def _delete_clips(
+        self, session: AsyncSession, stream: Stream, retracted: Collection[UUID]
+    ) -> None:
+        """Delete the clips of withdrawn highlights; the workflow of a running stream does so.
+
+        Media under a legal hold stays.
+        """
+        if stream.legal_hold is not None:
+            return
+        for highlight_id in retracted:
+            for clip in await clips.with_files(
+                session, tenant_id=stream.tenant_id, highlight_id=highlight_id
+            ):
+                # Before the commit: while a row names its files, the request can be repeated.
+                for key in (clip.key, clip.thumbnail_key):
+                    if key is not None:
+                        await self._files.delete(key)
+                clips.mark_deleted(clip)
 
     async def _publish(
         self, session: AsyncSession, row: FeedEventRow, highlight: Highlight
@@ -336,7 +384,7 @@ class FeedService:
             last=highlight.peak + _AROUND,
         )
         tags = bet_tags(highlight.peak, [stored_event(each) for each in around])
-        await highlights.relabel(
+        await corrections.relabel(
             session, tenant_id=row.tenant_id, highlight_id=highlight.id, add=tags
         )
         subjects = await feed_events.subjects_of(

@@ -114,8 +114,27 @@ async def of_request(session: AsyncSession, *, tenant_id: UUID, request_id: UUID
     return list(found)
 
 
+async def with_files(session: AsyncSession, *, tenant_id: UUID, highlight_id: UUID) -> list[Clip]:
+    """Return the clips of a highlight that have files, locked until the transaction ends.
+
+    None of a highlight that may not be deleted (legal hold).
+    """
+    found = await session.scalars(
+        select(Clip)
+        .join(Highlight, (Highlight.tenant_id == Clip.tenant_id) & (Highlight.id == highlight_id))
+        .where(
+            Clip.tenant_id == tenant_id,
+            Clip.highlight_id == highlight_id,
+            Clip.key.is_not(None),
+            Highlight.legal_hold.is_(None),
+        )
+        .with_for_update(of=Clip)
+    )
+    return list(found)
+
+
 def mark_deleted(row: Clip) -> None:
-    """Mark a clip on demand as deleted; rendering that goes on deletes its own files."""
+    """Mark a clip as deleted; rendering that goes on deletes its own files."""
     row.status = ClipStatus.DELETED.value
     row.key = row.thumbnail_key = row.thumbnail_hash = None
     row.updated_at = func.now()

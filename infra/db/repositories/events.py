@@ -20,6 +20,7 @@ from domain.exports.models import ExportSpec, ExportStatus, RenderedRendition
 from domain.highlights.candidate import LocalizedTitle
 from domain.highlights.explanation import headline
 from domain.highlights.moderation import Moderation
+from domain.highlights.publication import withheld_by_review
 from domain.highlights.selection import DecisionStatus, Tier
 from domain.score import DIMENSIONS
 from domain.streams.status import EndReason, StreamStatus
@@ -39,6 +40,7 @@ from domain.webhooks.events import (
     of_highlight,
     of_stream,
 )
+from infra.db.repositories.publication.policies import policy_of, release_of
 from infra.db.tables import (
     Clip,
     Delivery,
@@ -182,9 +184,12 @@ async def append_stream_event(session: AsyncSession, row: Stream, *, before: Str
 async def append_highlight_event(
     session: AsyncSession, row: Highlight, *, before: DecisionStatus | None
 ) -> bool:
-    """Append the event of a decision. Return True if there was one."""
+    """Append the event of a decision. Return True if there was one.
+
+    Nothing is published of a highlight that awaits review, or never got it.
+    """
     kind = of_highlight(before, DecisionStatus(row.status))
-    if kind is None:
+    if kind is None or withheld_by_review(row.review) is not None:
         return False
     return await append(
         session,
@@ -202,6 +207,8 @@ async def append_highlight_event(
 
 async def append_relabeled_event(session: AsyncSession, row: Highlight) -> bool:
     """Append the event of a highlight that lost a tag. Return True if it is new."""
+    if withheld_by_review(row.review) is not None:
+        return False
     return await append(
         session,
         event(
@@ -220,6 +227,8 @@ async def append_subject_event(
     session: AsyncSession, row: Highlight, about: FeedEventRow, *, subject: str
 ) -> bool:
     """Append the event of a subject's highlight. Return True if it is new."""
+    if withheld_by_review(row.review) is not None:
+        return False
     payload = SubjectHighlightPayload(
         subject=subject,
         event_id=about.event_id,
@@ -254,7 +263,7 @@ async def append_clip_event(
     Events of a clip are ordered with those of its highlight, if it has one.
     """
     kind = of_clip(before, ClipStatus(row.status))
-    if kind is None:
+    if kind is None or (about is not None and withheld_by_review(about.review) is not None):
         return False
     return await append(
         session,
@@ -354,6 +363,8 @@ def _highlight_payload(row: Highlight) -> HighlightPayload:
         hls_url=highlight_playlist_path(row.id)
         if row.status in {DecisionStatus.PENDING, DecisionStatus.CONFIRMED}
         else None,
+        policy=policy_of(row),
+        release=release_of(row),
         revision=row.revision,
     )
 
@@ -394,6 +405,8 @@ def _clip_payload(row: Clip, about: Highlight | None) -> ClipPayload:
         thumbnail_url=clip_path(row.id, "thumbnail") if is_ready and row.thumbnail_key else None,
         message=row.message,
         ready_at=row.ready_at,
+        policy=None if about is None else policy_of(about),
+        release=None if about is None else release_of(about),
     )
 
 

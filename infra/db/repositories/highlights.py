@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -35,13 +34,15 @@ from domain.feed.models import FeedOutcome
 from domain.highlights.candidate import Evidence, HighlightCandidate, LocalizedTitle
 from domain.highlights.feedback import FeedbackVerdict, HighlightCorrection
 from domain.highlights.moderation import Moderation
+from domain.highlights.publication import ReviewStatus
 from domain.highlights.selection import Decision, DecisionStatus, Reason, Tier
 from domain.ids import feedback_id
 from domain.profiles.model import GameProfile
 from domain.score import DIMENSIONS, HighlightScore
 from infra.db.errors import RecordMissingError
 from infra.db.keyset import Order, Position
-from infra.db.repositories.events import append_highlight_event, append_relabeled_event
+from infra.db.repositories.events import append_highlight_event
+from infra.db.repositories.publication.policies import policy_values
 from infra.db.tables import (
     EventSubject,
     FeedEventRow,
@@ -52,16 +53,26 @@ from infra.db.tables import (
 )
 
 _MANAGED: Final = frozenset(
-    {"tenant_id", "id", "created_at", "updated_at", "revision", "legal_hold"}
+    {
+        "tenant_id",
+        "id",
+        "created_at",
+        "updated_at",
+        "revision",
+        "legal_hold",
+        "review",
+        "review_until",
+        "release",
+    }
 )
 _CONTENT: Final = tuple(
     column.name
     for column in Highlight.__table__.columns
     if column.computed is None and column.name not in _MANAGED
 )
-_SHOWN: Final = (DecisionStatus.PENDING.value, DecisionStatus.CONFIRMED.value)
 WITHDRAWN: Final = "feed_retracted"
-"""Code of the reason for which no decision brings a retracted highlight back."""
+REVIEW_REJECTED: Final = "review_rejected"
+"""Codes of the reasons for which no decision brings a retracted highlight back."""
 _PROVISIONAL: Final = (DecisionStatus.PENDING.value, DecisionStatus.HELD.value)
 
 
@@ -102,6 +113,10 @@ class HighlightRow(NamedTuple):
     match_state: dict[str, Any] | None
     titles: list[dict[str, Any]]
     moderation: dict[str, Any] | None
+    policy: dict[str, Any] | None
+    review: str | None
+    review_until: datetime | None
+    release: dict[str, Any] | None
     created_at: datetime
     updated_at: datetime
     revision: int
@@ -206,7 +221,7 @@ async def record_decisions(
     latest = {decision.highlight_id: decision for decision in decisions}
     stream = (
         await session.execute(
-            select(Stream.game, Stream.language)
+            select(Stream.game, Stream.language, Stream.policy)
             .where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
             .with_for_update(key_share=True)
         )
@@ -218,6 +233,7 @@ async def record_decisions(
         "stream_id": stream_id,
         "game": stream.game,
         "language": stream.language,
+        **policy_values(stream.policy),
         "profile_id": profile.id,
         "profile_version": profile.version,
     }
@@ -279,74 +295,6 @@ async def between(
             .order_by(Highlight.peak, Highlight.id)
         )
     )
-
-
-async def withdraw(
-    session: AsyncSession, *, tenant_id: UUID, highlight_id: UUID, reason: Reason
-) -> bool:
-    """Retract a highlight that is shown, a confirmed one too, since its grounds were taken back.
-
-    Returns False if it is not shown. Decisions made before do not bring it back.
-    """
-    row = await _locked(session, tenant_id=tenant_id, highlight_id=highlight_id)
-    if row is None or row.status not in _SHOWN:
-        return False
-    before = DecisionStatus(row.status)
-    row.status = DecisionStatus.RETRACTED.value
-    row.decided_at = math.nextafter(row.decided_at, math.inf)
-    row.reasons = [*row.reasons, reason.model_dump(mode="json")]
-    await _change(session, row)
-    await append_highlight_event(session, row, before=before)
-    return True
-
-
-async def relabel(
-    session: AsyncSession,
-    *,
-    tenant_id: UUID,
-    highlight_id: UUID,
-    add: Collection[str] = (),
-    remove: Collection[str] = (),
-    reason: Reason | None = None,
-) -> bool:
-    """Change the tags of a highlight that is shown, and publish it if a tag goes.
-
-    Returns False if there is nothing to change.
-    """
-    row = await _locked(session, tenant_id=tenant_id, highlight_id=highlight_id)
-    if row is None or row.status not in _SHOWN:
-        return False
-    kept = [tag for tag in row.tags if tag not in remove]
-    tags = [*kept, *(tag for tag in sorted(add) if tag not in kept)]
-    if tags == row.tags:
-        return False
-    is_event = len(kept) < len(row.tags)
-    row.tags = tags
-    if reason is not None:
-        row.reasons = [*row.reasons, reason.model_dump(mode="json")]
-    await _change(session, row)
-    if is_event:
-        await append_relabeled_event(session, row)
-    return True
-
-
-async def _locked(
-    session: AsyncSession, *, tenant_id: UUID, highlight_id: UUID
-) -> Highlight | None:
-    found: Highlight | None = await session.scalar(
-        select(Highlight)
-        .where(Highlight.tenant_id == tenant_id, Highlight.id == highlight_id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
-    return found
-
-
-async def _change(session: AsyncSession, row: Highlight) -> None:
-    row.revision += 1
-    row.updated_at = (await session.execute(select(func.now()))).scalar_one()
-    await session.flush()
-    await session.refresh(row)
 
 
 async def _statuses(
@@ -426,7 +374,12 @@ def _supersedes(
         or_(Highlight.status != confirmed, status == confirmed),
         or_(
             Highlight.status != DecisionStatus.RETRACTED.value,
-            ~Highlight.reasons.contains([{"code": WITHDRAWN}]),
+            ~or_(
+                *(
+                    Highlight.reasons.contains([{"code": code}])
+                    for code in (WITHDRAWN, REVIEW_REJECTED)
+                )
+            ),
         ),
     )
 
@@ -541,6 +494,7 @@ class HighlightFilter:
     has one at least; it is of one of the `stream_ids`. `text` is words that
     title, description or tags hold, whole and all of them (the eight longest count). `market` and
     `subject` are those of a feed event that belongs to the highlight and was not taken back.
+    `is_released` leaves out those that review keeps back.
     `state` is the score after the moment, such as `2-1`, and `period` the one on the screen.
     `dimensions` are their names with least values. `created` and `occurred` include their first
     instant, not their last; the latter is the wall clock of the peak, if the stream gives one.
@@ -549,6 +503,8 @@ class HighlightFilter:
     stream_id: UUID | None = None
     stream_ids: tuple[UUID, ...] = ()
     statuses: tuple[DecisionStatus, ...] = ()
+    review: ReviewStatus | None = None
+    is_released: bool = False
     game: str | None = None
     tag: str | None = None
     any_tag: tuple[str, ...] = ()
@@ -581,6 +537,10 @@ async def conditions(
         found.append(_COLUMN.stream_id == criteria.stream_id)
     if criteria.stream_ids:
         found.append(_COLUMN.stream_id.in_(criteria.stream_ids))
+    if criteria.review is not None:
+        found.append(_COLUMN.review == criteria.review.value)
+    if criteria.is_released:
+        found.append(or_(_COLUMN.review.is_(None), _COLUMN.review == ReviewStatus.APPROVED.value))
     if criteria.game is not None:
         found.append(_COLUMN.game == criteria.game)
     if criteria.tag is not None:

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.clips.models import ClipStatus
+from domain.highlights.publication import PublicationPolicy
 from domain.ids import deletion_id
 from domain.streams.backfill.messages import BackfillRecord
 from domain.streams.deletion import (
@@ -38,6 +39,7 @@ from infra.db.errors import RecordMissingError
 from infra.db.keyset import Order, Position
 from infra.db.repositories import tenants, usage
 from infra.db.repositories.events import append_stream_event
+from infra.db.repositories.publication.policies import stored_policy
 from infra.db.tables import (
     Clip,
     Deletion,
@@ -84,6 +86,7 @@ async def create(
     options: dict[str, Any] | None = None,
     correlation_id: str | None = None,
     is_recording: bool = False,
+    policy: PublicationPolicy | None = None,
 ) -> Stream:
     """Insert a stream that is about to start."""
     created = await session.scalars(
@@ -104,6 +107,7 @@ async def create(
             "options": options or {},
             "correlation_id": correlation_id,
             "is_recording": is_recording,
+            "policy": stored_policy(policy),
             "status": StreamStatus.STARTING,
         },
     )

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.clips.models import ClipStatus
 from domain.highlights.feedback import FeedbackVerdict
+from domain.highlights.publication import ReviewStatus
 from domain.highlights.selection import DecisionStatus, Tier
 from domain.text import Language
 from infra.db.tables.base import Base, WideInteger, one_of
@@ -32,6 +33,9 @@ class Highlight(Base):
     `game` repeats the stream's, so that a list by game reads one index, and `language`, so that
     the words of `document` (migrations 0011, 0027) are made of this row alone. `revision` counts
     the changes a reader could have seen.
+
+    `policy` repeats the stream's. `review` is NULL if the highlight needs none, and `release` is
+    who approved or rejected it (`domain/highlights/publication.py`).
     """
 
     __tablename__ = "highlights"
@@ -43,6 +47,7 @@ class Highlight(Base):
         one_of("status", DecisionStatus),
         one_of("tier", Tier),
         one_of("language", Language),
+        one_of("review", ReviewStatus),
         CheckConstraint('start <= peak AND peak <= "end"', name="bounds"),
         CheckConstraint("clip_start <= clip_end", name="clip_bounds"),
         Index(
@@ -82,6 +87,12 @@ class Highlight(Base):
             "tenant_id",
             "stream_id",
             postgresql_where=text("legal_hold IS NOT NULL"),
+        ),
+        Index(
+            "ix_highlights_awaiting_review",
+            "tenant_id",
+            "review_until",
+            postgresql_where=text("review = 'awaiting'"),
         ),
     )
 
@@ -136,6 +147,10 @@ class Highlight(Base):
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     revision: Mapped[int] = mapped_column(Integer(), server_default=text("1"))
     legal_hold: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    policy: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    review: Mapped[str | None]
+    review_until: Mapped[datetime | None]
+    release: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 def _picture_part(number: int) -> Mapped[int | None]:

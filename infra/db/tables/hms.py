@@ -58,6 +58,7 @@ class Connection(Base):
     management_secret: Mapped[bytes | None]
     game: Mapped[str | None]
     title: Mapped[str] = mapped_column(server_default=text("''"))
+    policy: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     revision: Mapped[int] = mapped_column(Integer(), server_default=text("1"))

@@ -102,6 +102,7 @@ class Stream(Base):
     revision: Mapped[int] = mapped_column(Integer(), server_default=text("1"))
     legal_hold: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     feed_clock: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    policy: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class StreamGap(Base):

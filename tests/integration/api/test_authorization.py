@@ -84,6 +84,8 @@ async def test_without_the_scope_read_a_key_sees_only_the_clips_that_it_asks_for
             "batchStopStreams",
             "deleteStream",
             "giveFeedback",
+            "approveHighlight",
+            "rejectHighlight",
         ),
         *("createClip", "deleteClip"),
         *("createExport", "cancelExport", "deleteExport"),

@@ -16,12 +16,14 @@ from uuid import UUID
 import httpx
 import jsonschema_rs
 import pytest
+from sqlalchemy import update
 from temporalio.client import Client
 
 from domain.streams.messages import StreamRecord
 from domain.streams.status import StreamProgress, StreamStatus
 from infra.db.engine import Database
 from infra.db.repositories import streams
+from infra.db.tables import Highlight
 from infra.storage.segment_index import StoredSegments
 from infra.storage.segments import LocalSegmentStore
 from infra.storage.signed_urls import ClipLinks, UrlSigner
@@ -190,8 +192,11 @@ def signed(scene: Scene, path: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("operation", operations().values(), ids=operations().keys())
 async def test_the_example_of_an_operation_is_answered_as_documented(
-    scene: Scene, operation: Documented
+    scene: Scene, operation: Documented, database: Database
 ) -> None:
+    if operation.id in {"approveHighlight", "rejectHighlight"}:
+        async with database.session(scene.account.tenant_id) as session:
+            await session.execute(update(Highlight).values(review="awaiting"))
     if EVENTS in operation.success().get("200", {}).get("content", {}):
         # Else they would not end.
         await scene.account.http.post(f"/v1/streams/{scene.known['stream_id']}/stop")

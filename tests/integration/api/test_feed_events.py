@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select
 
+from app.container import Container
+from app.services.feed.feed_service import ASKED_AGAIN_AFTER, FeedService
 from domain.analysis.screen import MatchState
 from domain.feed.models import FeedEvent
 from domain.streams.messages import StreamRecord
@@ -17,7 +20,8 @@ from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamSt
 from infra.db.engine import Database
 from infra.db.repositories import highlights, streams
 from infra.db.repositories.feed import feed_events
-from infra.db.tables import EventRow
+from infra.db.tables import Clip, EventRow
+from infra.settings import Settings
 from tests.factories.rows import PEAK_AT, new_clip, new_highlight, new_stream
 from tests.integration.api.conftest import Account
 from tests.integration.api.problems import assert_problem
@@ -364,3 +368,50 @@ async def test_the_feed_clock_is_estimated_from_goals_and_highlights(
     assert clock == {"source": "estimated", "offset": -9.0, "error": 0.5, "pairs": 4}
     assert [each["place"] for each in answers] == goals
     assert {each["outcome"] for each in answers} == {"linked"}
+
+
+async def test_the_clip_of_a_highlight_withdrawn_after_the_end_is_deleted(
+    account: Account, database: Database, stream: UUID, clip_root: Path
+) -> None:
+    highlight = await attached(account, database, stream, is_base=True)
+    clip = await new_clip(database, account.tenant_id, stream, highlight)
+    async with database.session(account.tenant_id) as session:
+        row = await session.get_one(Clip, (account.tenant_id, clip))
+        keys = [row.key, row.thumbnail_key]
+    for key in keys:
+        assert key is not None
+        (clip_root / key).parent.mkdir(parents=True, exist_ok=True)
+        (clip_root / key).write_bytes(b"film")
+    await send(account, stream, GOAL | {"id": "var", "kind": "review", "retracts": "g1"})
+    assert (await account.http.get(f"/v1/clips/{clip}")).json()["status"] == "deleted"
+    assert [key for key in keys if key and (clip_root / key).exists()] == []
+
+
+async def test_a_stream_without_events_is_not_asked_about_for_each_window(
+    account: Account, database: Database, stream: UUID, settings: Settings
+) -> None:
+    now = 0.0
+    async with Container(settings) as container:
+        known = container.services
+        feed = FeedService(
+            database,
+            starter=known.starter,
+            dispatcher=known.dispatcher,
+            files=known.clips,
+            clock=lambda: now,
+        )
+
+        async def markers() -> int:
+            found = await feed.markers(tenant_id=account.tenant_id, stream_id=stream, since=0.0)
+            return len(found)
+
+        assert await markers() == 0
+        event = FeedEvent.model_validate(GOAL)
+        async with database.session(account.tenant_id) as session:
+            (row,) = await feed_events.put(
+                session, tenant_id=account.tenant_id, stream_id=stream, events=[event]
+            )
+            row.place, row.error = 60.0, 0.5
+        assert await markers() == 0
+        now = ASKED_AGAIN_AFTER + 1.0
+        assert await markers() == 1

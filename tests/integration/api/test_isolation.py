@@ -17,7 +17,7 @@ from api.exports import batches as export_batches
 from api.exports import branding
 from api.exports import routes as exports
 from api.feed import routes as feed
-from api.highlights import feedback, search
+from api.highlights import feedback, review, search
 from api.highlights import routes as highlights
 from api.keys import routes as keys
 from api.profiles import routes as profiles
@@ -48,6 +48,7 @@ RESOURCES = (
         search,
         highlights,
         feedback,
+        review,
         clips,
         on_demand,
         playback,
@@ -143,6 +144,11 @@ OTHERS = [
     ("HEAD", "/v1/exports/{export_id}/renditions/{number}/download"),
     ("GET", "/v1/exports/{export_id}/renditions/{number}/index"),
     ("POST", "/v1/exports"),
+    # With a policy that requires it, and one for each tenant (test_review.py).
+    ("POST", "/v1/highlights/{highlight_id}/approve"),
+    ("POST", "/v1/highlights/{highlight_id}/reject"),
+    ("GET", "/v1/policy"),
+    ("PUT", "/v1/policy"),
     # One for each tenant (test_branding.py).
     ("GET", "/v1/branding"),
     ("PUT", "/v1/branding"),

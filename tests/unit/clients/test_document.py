@@ -44,6 +44,9 @@ BATCH = ExportBatch.model_validate(
     | {"id": "b", "status": "ready", "zip_url": "http://x/", "message": "", "finished_at": None}
     | dict.fromkeys(("created_at", "updated_at"), "2026-01-01T00:00:00Z")
 )
+POLICY: dict[str, Any] = dict.fromkeys(
+    ("review", "review_hours", "audience", "valid_until", "commercial")
+) | {"territories": {"allow": ["GB"], "deny": []}}
 CARD = dict.fromkeys(("image", "seconds", "background"))
 # Where the type does not say which keys there are.
 ARGUMENTS: dict[str, object] = {
@@ -84,6 +87,8 @@ ARGUMENTS: dict[str, object] = {
             )
         )
     ],
+    "policy": POLICY,
+    "territories": POLICY["territories"],
     "correction": {"start": 1.0, "end": 2.0},
     "management": {"access_key": "x", "secret": "x"},
     "min_dimensions": dict.fromkeys(DIMENSIONS, 0.5),

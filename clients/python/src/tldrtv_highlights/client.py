@@ -22,6 +22,7 @@ from tldrtv_highlights.resources import (
     Highlights,
     Keys,
     Profiles,
+    PublicationPolicy,
     Recordings,
     Streams,
     UsageStats,
@@ -66,6 +67,7 @@ class HighlightsClient:
         self.export_batches = ExportBatches(self._transport)
         self.deletions = Deletions(self._transport)
         self.feed = Feed(self._transport)
+        self.policy = PublicationPolicy(self._transport)
         self.profiles = Profiles(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.connections = Connections(self._transport)
@@ -129,6 +131,7 @@ class AsyncHighlightsClient:
         self.export_batches = ExportBatches(self._transport)
         self.deletions = Deletions(self._transport)
         self.feed = Feed(self._transport)
+        self.policy = PublicationPolicy(self._transport)
         self.profiles = Profiles(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.connections = Connections(self._transport)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import and_, case, delete, func, or_, select, update
+from sqlalchemy import and_, case, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -225,6 +225,12 @@ async def placed_between(
 
 
 _MOST_PLACED: Final = 2000
+
+
+async def any_of(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> bool:
+    """Return True if the stream has events."""
+    query = exists().where(FeedEventRow.tenant_id == tenant_id, FeedEventRow.stream_id == stream_id)
+    return bool(await session.scalar(select(query)))
 
 
 async def to_mark(

@@ -29,6 +29,7 @@ from domain.feed.evidence import FeedPlace
 from domain.feed.linking import FeedRuling
 from domain.feed.models import FeedEvent, FeedOutcome
 from domain.highlights.feedback import FeedbackVerdict
+from domain.highlights.publication import PublicationPolicy, Release, ReviewStatus
 from domain.highlights.selection import Reason
 from domain.highlights.taste import Taste
 from domain.hms.beam import Outcome
@@ -72,6 +73,7 @@ from infra.db.repositories.feed import feed_events
 from infra.db.repositories.highlights import HighlightFilter
 from infra.db.repositories.idempotency import StoredResponse
 from infra.db.repositories.profiles import ProfileOverrides, Tastes
+from infra.db.repositories.publication import corrections, policies, reviews
 from infra.db.tables import FeedEventRow
 from tests.factories.rows import PICTURE, PROFILE, URL, clip_record
 from tests.integration.infra.repositories import targets
@@ -98,6 +100,13 @@ def _fed_row(it: Target) -> FeedEventRow:
     return FeedEventRow(
         tenant_id=it.tenant, id=_fed(it), event_id="g1", kind="score", updated_at=WHEN
     )
+
+
+async def _decide(session: AsyncSession, it: Target) -> None:
+    row = await reviews.lock(session, tenant_id=it.tenant, highlight_id=it.highlight)
+    if row is not None:
+        release = Release(by="me", at=WHEN)
+        await reviews.decide(session, row, status=ReviewStatus.APPROVED, release=release)
 
 
 ATTACKS: dict[str, Attack] = {
@@ -592,6 +601,12 @@ ATTACKS: dict[str, Attack] = {
     "backfills.unfilled_streams": lambda s, it: backfills.unfilled_streams(
         s, tenant_id=it.tenant, quiet_for=-1.0, within=1e6, limit=9
     ),
+    "feed_events.any_of": lambda s, it: feed_events.any_of(
+        s, tenant_id=it.tenant, stream_id=it.stream
+    ),
+    "clips.with_files": lambda s, it: clips.with_files(
+        s, tenant_id=it.tenant, highlight_id=it.highlight
+    ),
     "feed_events.put": lambda s, it: feed_events.put(
         s, tenant_id=it.tenant, stream_id=it.stream, events=[FEED_EVENT]
     ),
@@ -638,15 +653,23 @@ ATTACKS: dict[str, Attack] = {
     "highlights.between": lambda s, it: highlights.between(
         s, tenant_id=it.tenant, stream_id=it.stream, first=0.0, last=1e6
     ),
-    "highlights.withdraw": lambda s, it: highlights.withdraw(
+    "corrections.withdraw": lambda s, it: corrections.withdraw(
         s,
         tenant_id=it.tenant,
         highlight_id=it.highlight,
         reason=Reason(code=highlights.WITHDRAWN, words="mine"),
     ),
-    "highlights.relabel": lambda s, it: highlights.relabel(
+    "corrections.relabel": lambda s, it: corrections.relabel(
         s, tenant_id=it.tenant, highlight_id=it.highlight, add=("mine",)
     ),
+    "policies.of_tenant": lambda s, it: policies.of_tenant(s, tenant_id=it.tenant),
+    "policies.put_of_tenant": lambda s, it: policies.put_of_tenant(
+        s, tenant_id=it.tenant, policy=PublicationPolicy(commercial=True)
+    ),
+    "reviews.lock": lambda s, it: reviews.lock(s, tenant_id=it.tenant, highlight_id=it.highlight),
+    "reviews.decide": _decide,
+    "reviews.publish": lambda s, it: reviews.publish(s, targets.highlight_row(it)),
+    "reviews.expire": lambda s, it: reviews.expire(s, tenant_id=it.tenant, limit=10),
     "events.append_relabeled_event": lambda s, it: events.append_relabeled_event(
         s, targets.highlight_row(it)
     ),

@@ -49,6 +49,7 @@ from tldrtv_highlights.models.highlights import (
     SimilarHighlights,
 )
 from tldrtv_highlights.models.keys import CreatedKey, Key
+from tldrtv_highlights.models.policies import Policy, Review, Territories
 from tldrtv_highlights.models.profiles import (
     Override,
     OverrideDetail,
@@ -142,6 +143,7 @@ __all__ = [
     "Page",
     "Piece",
     "Playback",
+    "Policy",
     "ProfileDetail",
     "ProfileList",
     "ProfileMatch",
@@ -152,6 +154,7 @@ __all__ = [
     "Reason",
     "ReelChapter",
     "ReplayResult",
+    "Review",
     "SimilarHighlight",
     "SimilarHighlights",
     "Stream",
@@ -161,6 +164,7 @@ __all__ = [
     "StreamResult",
     "StreamResults",
     "TasteTrait",
+    "Territories",
     "UnderstoodCriteria",
     "Usage",
     "UsageReport",

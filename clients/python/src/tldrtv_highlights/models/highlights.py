@@ -6,6 +6,7 @@ from pydantic import AwareDatetime
 
 from tldrtv_highlights.models.base import Model
 from tldrtv_highlights.models.clips import Clip, Playback
+from tldrtv_highlights.models.policies import Policy, Review
 from tldrtv_highlights.models.profiles import ProfileRef
 
 
@@ -92,6 +93,9 @@ class Highlight(Model):
     peak_wall_clock: AwareDatetime | None
     clip: Clip | None
     playback: Playback | None = None
+    policy: Policy | None = None
+    review: Review | None = None
+    withheld: str | None = None
     created_at: AwareDatetime
     updated_at: AwareDatetime
 
@@ -146,3 +150,4 @@ class HighlightDetail(Highlight):
     """A moment with its decision explained, a sentence or table row a line."""
 
     explanation: tuple[str, ...] = ()
+    preview: Playback | None = None

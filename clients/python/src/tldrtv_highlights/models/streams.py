@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import AwareDatetime
 
 from tldrtv_highlights.models.base import Model
+from tldrtv_highlights.models.policies import Policy
 from tldrtv_highlights.models.profiles import ProfileMatch, ProfileRef
 
 _OVER: Final = frozenset({"completed", "failed", "cancelled"})
@@ -62,6 +63,7 @@ class Stream(Model):
     language: str | None = None
     languages: tuple[str, ...] = ()
     criteria: Criteria | None = None
+    policy: Policy | None = None
     external_id: str | None
     is_recording: bool = False
     duration: float | None = None

@@ -13,6 +13,7 @@ from tldrtv_highlights.resources.feed import Feed
 from tldrtv_highlights.resources.health import HealthChecks
 from tldrtv_highlights.resources.highlights import Highlights
 from tldrtv_highlights.resources.keys import Keys
+from tldrtv_highlights.resources.policy import PublicationPolicy
 from tldrtv_highlights.resources.profiles import Profiles
 from tldrtv_highlights.resources.recordings import Recordings
 from tldrtv_highlights.resources.streams import Streams
@@ -32,6 +33,7 @@ __all__ = [
     "Highlights",
     "Keys",
     "Profiles",
+    "PublicationPolicy",
     "Recordings",
     "Streams",
     "UsageStats",

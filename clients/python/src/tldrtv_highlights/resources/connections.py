@@ -32,6 +32,7 @@ class Connections(Resource[Transport]):
         management: Mapping[str, str] | None = None,
         game: str | None = None,
         title: str | None = None,
+        policy: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
         """Connect a 100ms workspace. The response has the secrets, which are shown once.
@@ -44,6 +45,7 @@ class Connections(Resource[Transport]):
             management: 100ms's `access_key` and `secret`, to look for missed events.
             game: of its streams; by default their titles are looked at.
             title: of its streams; `{room}` becomes the room's id.
+            policy: what may be shown of the highlights of its streams.
             idempotency_key: by default a new one, so that a lost answer connects nothing twice.
         """
         return Sent(
@@ -55,6 +57,7 @@ class Connections(Resource[Transport]):
                 management=management,
                 game=game,
                 title=title,
+                policy=policy,
             ),
             headers=keyed(idempotency_key),
         )
@@ -81,6 +84,7 @@ class Connections(Resource[Transport]):
         management: Mapping[str, str] | Unset | None = UNSET,
         game: str | Unset | None = UNSET,
         title: str | Unset = UNSET,
+        policy: Mapping[str, Any] | Unset | None = UNSET,
     ) -> Sent:
         """Change a connection. Arguments that you leave out stay, None clears."""
         return Sent(
@@ -93,6 +97,7 @@ class Connections(Resource[Transport]):
                 management=management,
                 game=game,
                 title=title,
+                policy=policy,
             ),
         )
 

@@ -14,6 +14,7 @@ from tldrtv_highlights.models import (
     HighlightDetail,
     HighlightResults,
     Page,
+    Review,
     SimilarHighlights,
 )
 
@@ -27,6 +28,7 @@ class Highlights(Resource[Transport]):
         *,
         stream_id: Identity | None = None,
         status: Sequence[str] | None = None,
+        review: str | None = None,
         game: str | None = None,
         tag: str | None = None,
         text: str | None = None,
@@ -51,6 +53,7 @@ class Highlights(Resource[Transport]):
         Args:
             stream_id: those of one stream.
             status: by default all but the held and the rejected.
+            review: `awaiting` for what is to be reviewed.
             game: a profile's id, such as `soccer`.
             tag: such as `goal`.
             text: words, whole and all of them, of title, description or tags.
@@ -74,6 +77,7 @@ class Highlights(Resource[Transport]):
             query={
                 "stream_id": stream_id,
                 "status": status,
+                "review": review,
                 "game": game,
                 "tag": tag,
                 "text": text,
@@ -102,6 +106,7 @@ class Highlights(Resource[Transport]):
         *,
         stream_id: Identity | None = None,
         status: Sequence[str] | None = None,
+        review: str | None = None,
         game: str | None = None,
         tag: str | None = None,
         text: str | None = None,
@@ -128,6 +133,7 @@ class Highlights(Resource[Transport]):
             q: words; "a phrase" in quotes, `or` between alternatives, a minus sign for not.
             stream_id: those of one stream.
             status: by default all but the held and the rejected.
+            review: `awaiting` for what is to be reviewed.
             game: a profile's id, such as `soccer`.
             tag: such as `goal`.
             text: words as in `list`.
@@ -151,6 +157,7 @@ class Highlights(Resource[Transport]):
                 "q": q,
                 "stream_id": stream_id,
                 "status": status,
+                "review": review,
                 "game": game,
                 "tag": tag,
                 "text": text,
@@ -211,7 +218,46 @@ class Highlights(Resource[Transport]):
             body=given(user=user, verdict=verdict, correction=correction, note=note),
         )
 
+<<<<<<< HEAD
     @listing("GET /v1/highlights/{highlight_id}/feedback", Page[Feedback])
+=======
+    @operation(
+        Endpoint(
+            operation_id="approveHighlight",
+            method="POST",
+            path="/v1/highlights/{highlight_id}/approve",
+            answer=Review,
+        )
+    )
+    def approve(
+        self, highlight_id: Identity, *, user: str | None = None, note: str | None = None
+    ) -> Sent:
+        """Release a highlight that awaits review: its webhooks are sent, its clips get links."""
+        return Sent(path={"highlight_id": highlight_id}, body=given(user=user, note=note))
+
+    @operation(
+        Endpoint(
+            operation_id="rejectHighlight",
+            method="POST",
+            path="/v1/highlights/{highlight_id}/reject",
+            answer=Review,
+        )
+    )
+    def reject(
+        self, highlight_id: Identity, *, user: str | None = None, note: str | None = None
+    ) -> Sent:
+        """Retract a highlight for good, also one that was approved."""
+        return Sent(path={"highlight_id": highlight_id}, body=given(user=user, note=note))
+
+    @listing(
+        Endpoint(
+            operation_id="listFeedback",
+            method="GET",
+            path="/v1/highlights/{highlight_id}/feedback",
+            answer=Page[Feedback],
+        )
+    )
+>>>>>>> refs/heads/betting2
     def feedback(self, highlight_id: Identity, *, limit: int | None = None) -> Sent:
         """Iterate over the feedback on a highlight, newest first."""
         return Sent(path={"highlight_id": highlight_id}, query={"limit": limit})

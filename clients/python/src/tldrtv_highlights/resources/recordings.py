@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tldrtv_highlights._endpoint import Sent, given, keyed
 from tldrtv_highlights._resource import Resource, Transport, operation
@@ -24,6 +25,7 @@ class Recordings(Resource[Transport]):
         languages: Sequence[str] | None = None,
         criteria: str | None = None,
         external_id: str | None = None,
+        policy: Mapping[str, Any] | None = None,
         max_height: int | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
@@ -38,6 +40,7 @@ class Recordings(Resource[Transport]):
             criteria: which moments to show, in a sentence: "goals and cards, no replays".
             external_id: your own id of the recording.
             max_height: of a master playlist, read the best variant of at most this height.
+            policy: what may be shown of the highlights; the rest is that of your own policy.
             idempotency_key: by default a new one, so that a lost answer starts nothing twice.
         """
         return Sent(
@@ -49,6 +52,7 @@ class Recordings(Resource[Transport]):
                 languages=languages,
                 criteria=criteria,
                 external_id=external_id,
+                policy=policy,
                 max_height=max_height,
             ),
             headers=keyed(idempotency_key),

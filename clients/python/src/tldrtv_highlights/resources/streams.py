@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tldrtv_highlights._endpoint import Identity, Sent, given, keyed
 from tldrtv_highlights._resource import Resource, Transport, following, listing, operation
@@ -23,6 +24,7 @@ class Streams(Resource[Transport]):
         languages: Sequence[str] | None = None,
         criteria: str | None = None,
         external_id: str | None = None,
+        policy: Mapping[str, Any] | None = None,
         max_height: int | None = None,
         window_duration: float | None = None,
         start_timeout: float | None = None,
@@ -45,6 +47,7 @@ class Streams(Resource[Transport]):
             start_timeout: seconds to wait for the first segment.
             stall_timeout: seconds without a segment after which the stream ends.
             captions: whether to follow the stream's captions, where it has some.
+            policy: what may be shown of the highlights; the rest is that of your own policy.
             idempotency_key: by default a new one, so that a lost answer starts nothing twice.
         """
         options = given(
@@ -63,6 +66,7 @@ class Streams(Resource[Transport]):
                 languages=languages,
                 criteria=criteria,
                 external_id=external_id,
+                policy=policy,
                 options=options or None,
             ),
             headers=keyed(idempotency_key),

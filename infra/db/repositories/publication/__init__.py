@@ -1,0 +1,1 @@
+"""Publication policies, and reviews of highlights."""
