@@ -218,46 +218,21 @@ class Highlights(Resource[Transport]):
             body=given(user=user, verdict=verdict, correction=correction, note=note),
         )
 
-<<<<<<< HEAD
-    @listing("GET /v1/highlights/{highlight_id}/feedback", Page[Feedback])
-=======
-    @operation(
-        Endpoint(
-            operation_id="approveHighlight",
-            method="POST",
-            path="/v1/highlights/{highlight_id}/approve",
-            answer=Review,
-        )
-    )
+    @operation("POST /v1/highlights/{highlight_id}/approve", Review)
     def approve(
         self, highlight_id: Identity, *, user: str | None = None, note: str | None = None
     ) -> Sent:
         """Release a highlight that awaits review: its webhooks are sent, its clips get links."""
         return Sent(path={"highlight_id": highlight_id}, body=given(user=user, note=note))
 
-    @operation(
-        Endpoint(
-            operation_id="rejectHighlight",
-            method="POST",
-            path="/v1/highlights/{highlight_id}/reject",
-            answer=Review,
-        )
-    )
+    @operation("POST /v1/highlights/{highlight_id}/reject", Review)
     def reject(
         self, highlight_id: Identity, *, user: str | None = None, note: str | None = None
     ) -> Sent:
         """Retract a highlight for good, also one that was approved."""
         return Sent(path={"highlight_id": highlight_id}, body=given(user=user, note=note))
 
-    @listing(
-        Endpoint(
-            operation_id="listFeedback",
-            method="GET",
-            path="/v1/highlights/{highlight_id}/feedback",
-            answer=Page[Feedback],
-        )
-    )
->>>>>>> refs/heads/betting2
+    @listing("GET /v1/highlights/{highlight_id}/feedback", Page[Feedback])
     def feedback(self, highlight_id: Identity, *, limit: int | None = None) -> Sent:
         """Iterate over the feedback on a highlight, newest first."""
         return Sent(path={"highlight_id": highlight_id}, query={"limit": limit})
