@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+import uvicorn
 from pydantic import SecretStr
 from temporalio.client import Client
 
@@ -140,6 +143,20 @@ async def account(new_account: NewAccount) -> Account:
 @pytest.fixture
 async def other_account(new_account: NewAccount) -> Account:
     return await new_account()
+
+
+@pytest.fixture
+async def api_url(settings: Settings) -> AsyncIterator[str]:
+    """The API on a port of this machine, for programs that are no part of this process."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(build_app(settings), log_config=None))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+        listener.close()
 
 
 @pytest.fixture

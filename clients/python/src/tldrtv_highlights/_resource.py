@@ -7,9 +7,10 @@ A resource's methods only say what to send. Whose method it is decides how: of a
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import replace
 from functools import partial, wraps
 from pathlib import Path
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 from tldrtv_highlights._endpoint import Endpoint, Sent
 from tldrtv_highlights._transport import AsyncTransport, File, SyncTransport
@@ -61,6 +62,24 @@ class Operation(Generic[P, T]):
         return instance.bound(self.build, partial(instance.transport.call, self.endpoint))
 
 
+class Paging(Protocol[P, T]):
+    """A method that iterates over a list, or reads one page of it."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]: ...
+
+    def page(self, cursor: str | None, *args: P.args, **kwargs: P.kwargs) -> Page[T]:
+        """Read the page at a cursor, `next_cursor` of the one before; None is the first page."""
+
+
+class AsyncPaging(Protocol[P, T]):
+    """The same for asyncio."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]: ...
+
+    async def page(self, cursor: str | None, *args: P.args, **kwargs: P.kwargs) -> Page[T]:
+        """Read the page at a cursor, `next_cursor` of the one before; None is the first page."""
+
+
 class Listing(Generic[P, T]):
     """A method that iterates over a list, page by page."""
 
@@ -74,18 +93,22 @@ class Listing(Generic[P, T]):
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
     @overload
-    def __get__(
-        self, instance: Resource[SyncTransport], owner: type
-    ) -> Callable[P, Iterator[T]]: ...
+    def __get__(self, instance: Resource[SyncTransport], owner: type) -> Paging[P, T]: ...
     @overload
-    def __get__(
-        self, instance: Resource[AsyncTransport], owner: type
-    ) -> Callable[P, AsyncIterator[T]]: ...
+    def __get__(self, instance: Resource[AsyncTransport], owner: type) -> AsyncPaging[P, T]: ...
     def __get__(self, instance: Resource[Any] | None, owner: type) -> Any:
         """Return the method, bound to how its resource sends."""
         if instance is None:
             return self
-        return instance.bound(self.build, partial(instance.transport.pages, self.endpoint))
+
+        def page(cursor: str | None, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as above
+            sent = self.build(instance, *args, **kwargs)
+            at = replace(sent, query={**sent.query, "cursor": cursor})
+            return instance.transport.call(self.endpoint, at)
+
+        method: Any = instance.bound(self.build, partial(instance.transport.pages, self.endpoint))
+        method.page = page
+        return method
 
 
 class Following(Generic[P]):
