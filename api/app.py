@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import audit, health
+from api import audit, egress, health
 from api.auth import charge_file
 from api.clips import on_demand as clips_on_demand
 from api.clips import playback as clip_playback
@@ -49,6 +49,7 @@ from api.streams import events as stream_events
 from api.streams import routes as streams
 from api.usage import routes as usage
 from api.webhooks import deliveries
+from api.webhooks import events as tenant_events
 from api.webhooks import routes as webhooks
 from app.services.registry import ServiceRegistry
 
@@ -86,8 +87,8 @@ _RESOURCES: Final = (
     *(clip_playback, clips_on_demand),
     *(search, highlights, feedback, clips, exports, export_batches, branding),
     *(profiles, taste, feed),
-    *(connections, deliveries, webhooks),
-    *(usage, keys, audit, health),
+    *(connections, tenant_events, deliveries, webhooks),
+    *(usage, keys, audit, egress, health),
 )
 _DEPENDENCIES: Final = [
     Depends(require_acceptable),

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from fastapi.routing import APIRoute
 
-from api import audit
+from api import audit, egress
 from api.clips import on_demand, playback
 from api.clips import routes as clips
 from api.connections import hms_webhooks
@@ -28,6 +28,7 @@ from api.streams import events as stream_events
 from api.streams import routes as streams
 from api.usage import routes as usage
 from api.webhooks import deliveries
+from api.webhooks import events as tenant_events
 from api.webhooks import routes as webhooks
 from infra.db.engine import Database
 from tests.factories.rows import (
@@ -59,7 +60,8 @@ RESOURCES = (
         usage,
         feed,
     ),
-    *(connections, hms_webhooks, webhooks, deliveries, keys, audit),
+    *(connections, hms_webhooks, webhooks, deliveries, tenant_events, keys, audit),
+    egress,
 )
 BY_ID = [
     ("GET", "/v1/streams/{stream_id}"),
@@ -156,6 +158,10 @@ OTHERS = [
     ("POST", "/v1/recordings"),
     ("POST", "/v1/recordings/upload"),
     ("POST", "/v1/webhooks/subscribe"),
+    # Of the installation (test_egress.py).
+    ("GET", "/v1/egress"),
+    # By server-sent events (test_listen.py).
+    ("GET", "/v1/webhooks/events"),
 ]
 # With a body (test_webhooks.py, test_deliveries.py).
 CHANGES = [

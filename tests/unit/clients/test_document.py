@@ -110,7 +110,7 @@ def members(kind: type) -> Iterator[tuple[str, Any]]:
 
 
 METHODS = dict(members(HighlightsClient))
-Sending = Operation[Any, Any] | Listing[Any, Any] | Following[Any]
+Sending = Operation[Any, Any] | Listing[Any, Any] | Following[Any, Any]
 CALLS: dict[str, Sending] = {
     member.endpoint.operation_id: member
     for member in METHODS.values()

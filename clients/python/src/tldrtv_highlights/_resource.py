@@ -14,10 +14,11 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
 
 from tldrtv_highlights._endpoint import Endpoint, Sent
 from tldrtv_highlights._transport import AsyncTransport, File, SyncTransport
-from tldrtv_highlights.models import Page, StreamEvent
+from tldrtv_highlights.models import Page, StreamEvent, TenantEvent
 
 P = ParamSpec("P")
 T = TypeVar("T")
+E = TypeVar("E", bound=StreamEvent | TenantEvent)
 Transport = TypeVar("Transport", bound=SyncTransport | AsyncTransport)
 
 
@@ -111,13 +112,17 @@ class Listing(Generic[P, T]):
         return method
 
 
-class Following(Generic[P]):
-    """A method that iterates over a stream's events until it ends."""
+class Following(Generic[P, E]):
+    """A method that iterates over events until they end."""
 
     def __init__(
-        self, endpoint: Endpoint[None], build: Callable[Concatenate[Any, P], Sent]
+        self,
+        endpoint: Endpoint[None],
+        build: Callable[Concatenate[Any, P], Sent],
+        read: Callable[[dict[str, str]], E],
     ) -> None:
         self.endpoint = endpoint
+        self.read = read
         self.build = build
         self.__doc__ = build.__doc__
 
@@ -126,16 +131,18 @@ class Following(Generic[P]):
     @overload
     def __get__(
         self, instance: Resource[SyncTransport], owner: type
-    ) -> Callable[P, Iterator[StreamEvent]]: ...
+    ) -> Callable[P, Iterator[E]]: ...
     @overload
     def __get__(
         self, instance: Resource[AsyncTransport], owner: type
-    ) -> Callable[P, AsyncIterator[StreamEvent]]: ...
+    ) -> Callable[P, AsyncIterator[E]]: ...
     def __get__(self, instance: Resource[Any] | None, owner: type) -> Any:
         """Return the method, bound to how its resource sends."""
         if instance is None:
             return self
-        return instance.bound(self.build, partial(instance.transport.events, self.endpoint))
+        return instance.bound(
+            self.build, partial(instance.transport.events, self.endpoint, self.read)
+        )
 
 
 class Download(Generic[P]):
@@ -176,10 +183,10 @@ def listing(
 
 
 def following(
-    endpoint: Endpoint[None],
-) -> Callable[[Callable[Concatenate[Any, P], Sent]], Following[P]]:
-    """Make what a method says to send an iteration over events."""
-    return lambda build: Following(endpoint, build)
+    endpoint: Endpoint[None], read: Callable[[dict[str, str]], E]
+) -> Callable[[Callable[Concatenate[Any, P], Sent]], Following[P, E]]:
+    """Make what a method says to send an iteration over events, which `read` reads."""
+    return lambda build: Following(endpoint, build, read)
 
 
 def downloads(

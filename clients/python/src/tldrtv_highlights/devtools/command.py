@@ -6,9 +6,11 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from os import environ
 from typing import Final, NoReturn
 
+from tldrtv_highlights.devtools.listener import listen
 from tldrtv_highlights.errors import HighlightsError
 
 _NEEDS_EXTRA: Final = (
@@ -23,7 +25,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
     if not chosen.url or not chosen.key:
         parser.error("set HIGHLIGHTS_URL and HIGHLIGHTS_KEY, or pass --url and --key")
     try:
-        asyncio.run(_mcp(chosen))
+        asyncio.run(chosen.program(chosen))
     except KeyboardInterrupt:
         sys.exit(130)
     except (HighlightsError, ValueError) as error:
@@ -46,6 +48,17 @@ async def _mcp(chosen: argparse.Namespace) -> None:
     )
 
 
+async def _listen(chosen: argparse.Namespace) -> None:
+    await listen(
+        url=chosen.url,
+        key=chosen.key,
+        forward_to=chosen.forward_to,
+        types=chosen.types,
+        since=None if chosen.since is None else chosen.since.astimezone(),
+        secret=chosen.secret,
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     api = argparse.ArgumentParser(add_help=False)
     api.add_argument(
@@ -63,7 +76,24 @@ def _parser() -> argparse.ArgumentParser:
         "--allow-writes", action="store_true", help="let the agent give feedback and start exports"
     )
     mcp.add_argument("--user", default="mcp", help="who gives feedback, as the API records it")
+    mcp.set_defaults(program=_mcp)
     mcp.add_argument("--port", type=int, help="serve HTTP on this port of 127.0.0.1, not stdio")
+    forward = programs.add_parser(
+        "listen", parents=[api], help="forward your webhooks to a program of this machine"
+    )
+    forward.set_defaults(program=_listen)
+    forward.add_argument("forward_to", metavar="URL", help="such as http://localhost:3000/hooks")
+    forward.add_argument(
+        "--type", dest="types", action="append", metavar="TYPE", help="such as clip.ready; repeat"
+    )
+    forward.add_argument(
+        "--since", type=datetime.fromisoformat, help="begin with the events of this time (ISO 8601)"
+    )
+    forward.add_argument(
+        "--secret",
+        default=environ.get("HIGHLIGHTS_WEBHOOK_SECRET"),
+        help="sign with this secret; default HIGHLIGHTS_WEBHOOK_SECRET, else a new one",
+    )
     return parser
 
 

@@ -19,7 +19,7 @@ from tldrtv_highlights.models.connections import (
     InboundEvent,
     InboundEventList,
 )
-from tldrtv_highlights.models.events import StreamEvent
+from tldrtv_highlights.models.events import StreamEvent, TenantEvent
 from tldrtv_highlights.models.exports import (
     Branding,
     Export,
@@ -78,6 +78,7 @@ from tldrtv_highlights.models.webhooks import (
     Delivery,
     DeliveryAttempt,
     DeliveryDetail,
+    EgressAddresses,
     ReplayResult,
     WebhookEndpoint,
     WebhookEndpointWithSecret,
@@ -106,6 +107,7 @@ __all__ = [
     "Delivery",
     "DeliveryAttempt",
     "DeliveryDetail",
+    "EgressAddresses",
     "Evidence",
     "Export",
     "ExportBatch",
@@ -161,6 +163,7 @@ __all__ = [
     "StreamResult",
     "StreamResults",
     "TasteTrait",
+    "TenantEvent",
     "UnderstoodCriteria",
     "Usage",
     "UsageReport",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tldrtv_highlights._endpoint import Endpoint, Identity, Sent, given, keyed
+from tldrtv_highlights._events import stream_event
 from tldrtv_highlights._resource import Resource, Transport, following, listing, operation
 from tldrtv_highlights.models import ChapterList, Page, Stream, StreamDetail, StreamResults
 
@@ -202,7 +203,8 @@ class Streams(Resource[Transport]):
             method="GET",
             path="/v1/streams/{stream_id}/events",
             answer=type(None),
-        )
+        ),
+        stream_event,
     )
     def follow(self, stream_id: Identity, *, last_event_id: str | None = None) -> Sent:
         """Iterate over a stream's events as they happen, until it ends.
