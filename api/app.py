@@ -18,6 +18,7 @@ from api.clips import playback as clip_playback
 from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
+from api.embeds import routes as embeds
 from api.errors.handlers import add_exception_handlers
 from api.exports import batches as export_batches
 from api.exports import branding
@@ -85,6 +86,7 @@ _RESOURCES: Final = (
     hms_webhooks,
     *(streams, stream_events, stream_chapters, deletions, recordings),
     *(clip_playback, clips_on_demand),
+    embeds,
     *(search, highlights, feedback, clips, exports, export_batches, branding),
     *(profiles, taste, feed),
     *(connections, tenant_events, deliveries, webhooks),
@@ -110,6 +112,7 @@ _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "deletions", "description": "Deleted streams with proof, and legal holds."},
     {"name": "highlights", "description": "Highlights found in streams."},
     {"name": "clips", "description": "Clips of highlights and on demand."},
+    {"name": "embeds", "description": "Players of highlights for your pages."},
     {"name": "exports", "description": "Files of clips and streams in other formats."},
     {"name": "feed", "description": "Events of your feed, and highlights of your bets."},
     {"name": "profiles", "description": "Scoring rules of each game, and your overrides."},

@@ -13,6 +13,7 @@ from api.clips import on_demand, playback
 from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
+from api.embeds import routes as embeds
 from api.exports import batches as export_batches
 from api.exports import branding
 from api.exports import routes as exports
@@ -61,7 +62,7 @@ RESOURCES = (
         feed,
     ),
     *(connections, hms_webhooks, webhooks, deliveries, tenant_events, keys, audit),
-    egress,
+    *(egress, embeds),
 )
 BY_ID = [
     ("GET", "/v1/streams/{stream_id}"),
@@ -74,6 +75,7 @@ BY_ID = [
     ("DELETE", "/v1/streams/{stream_id}/feed-clock"),
     ("GET", "/v1/highlights/{highlight_id}"),
     ("GET", "/v1/highlights/{highlight_id}/similar"),
+    ("GET", "/v1/highlights/{highlight_id}/embed"),
     ("GET", "/v1/highlights/{highlight_id}/feedback"),
     ("POST", "/v1/highlights/{highlight_id}/feedback"),
     ("GET", "/v1/clips/{clip_id}"),
@@ -160,6 +162,12 @@ OTHERS = [
     ("POST", "/v1/webhooks/subscribe"),
     # Of the installation (test_egress.py).
     ("GET", "/v1/egress"),
+    # One for each tenant, and by signature (test_embeds.py).
+    ("GET", "/v1/embed-policy"),
+    ("PUT", "/v1/embed-policy"),
+    ("GET", "/embed/{highlight_id}"),
+    ("POST", "/embed/{highlight_id}/plays/{play_id}"),
+    ("GET", "/oembed"),
     # By server-sent events (test_listen.py).
     ("GET", "/v1/webhooks/events"),
 ]

@@ -34,10 +34,12 @@ from tldrtv_highlights.models.feed import FeedClock, FeedEvent, FeedEventResults
 from tldrtv_highlights.models.feedback import Correction, Feedback
 from tldrtv_highlights.models.health import Check, Health, Readiness
 from tldrtv_highlights.models.highlights import (
+    EmbedPolicy,
     Evidence,
     FoundHighlight,
     Highlight,
     HighlightDetail,
+    HighlightEmbed,
     LocalizedTitle,
     Match,
     MatchState,
@@ -108,6 +110,7 @@ __all__ = [
     "DeliveryAttempt",
     "DeliveryDetail",
     "EgressAddresses",
+    "EmbedPolicy",
     "Evidence",
     "Export",
     "ExportBatch",
@@ -124,6 +127,7 @@ __all__ = [
     "Health",
     "Highlight",
     "HighlightDetail",
+    "HighlightEmbed",
     "HighlightResult",
     "HighlightResults",
     "InboundEvent",

@@ -8,10 +8,12 @@ from datetime import datetime
 from tldrtv_highlights._endpoint import Endpoint, Identity, Sent, given
 from tldrtv_highlights._resource import Resource, Transport, listing, operation
 from tldrtv_highlights.models import (
+    EmbedPolicy,
     Feedback,
     FoundHighlight,
     Highlight,
     HighlightDetail,
+    HighlightEmbed,
     HighlightResults,
     Page,
     SimilarHighlights,
@@ -208,6 +210,42 @@ class Highlights(Resource[Transport]):
     def similar(self, highlight_id: Identity, *, limit: int | None = None) -> Sent:
         """Find highlights that look like this one or have the words of its title."""
         return Sent(path={"highlight_id": highlight_id}, query={"limit": limit})
+
+    @operation(
+        Endpoint(
+            operation_id="getHighlightEmbed",
+            method="GET",
+            path="/v1/highlights/{highlight_id}/embed",
+            answer=HighlightEmbed,
+        )
+    )
+    def embed(self, highlight_id: Identity) -> Sent:
+        """Get a player of a highlight for your pages."""
+        return Sent(path={"highlight_id": highlight_id})
+
+    @operation(
+        Endpoint(
+            operation_id="getEmbedPolicy",
+            method="GET",
+            path="/v1/embed-policy",
+            answer=EmbedPolicy,
+        )
+    )
+    def embed_policy(self) -> Sent:
+        """Read who may embed your highlights."""
+        return Sent()
+
+    @operation(
+        Endpoint(
+            operation_id="putEmbedPolicy",
+            method="PUT",
+            path="/v1/embed-policy",
+            answer=EmbedPolicy,
+        )
+    )
+    def put_embed_policy(self, *, enabled: bool, origins: Sequence[str] | None = None) -> Sent:
+        """Say who may embed your highlights, at once; without `origins` every page may."""
+        return Sent(body=given(enabled=enabled, origins=origins))
 
     @operation(
         Endpoint(
