@@ -38,7 +38,7 @@ dev: setup ## Run the whole stack on this machine until Ctrl-C
 .PHONY: test
 test: setup ## Run all tests, those that are not serial with coverage
 	@bin/system-packages
-	@bin/locked-tools openapi playlists players external s3_server
+	@bin/locked-tools openapi oasdiff typescript playlists players external s3_server
 	@rm -f .coverage .coverage.*
 	@$(BIN)/pytest -m "not serial" -n $(PYTEST_WORKERS) --cov --cov-report=term --cov-fail-under=80
 	@$(BIN)/pytest -m serial
@@ -138,6 +138,18 @@ evaluate: setup .venv/.bench ## Compare what is found in your video with its tru
 docs: $(READY) ## Write the generated pages of docs/
 	@$(BIN)/python -m tools.configuration_page >docs/configuration.md.partial
 	@mv docs/configuration.md.partial docs/configuration.md
+
+TYPESCRIPT := $${HIGHLIGHTS_HOME:-$$HOME/.cache/highlights}/tools/typescript-*/node_modules
+
+.PHONY: openapi
+openapi: $(READY) ## Write clients/openapi.json and the TypeScript types generated from it
+	@bin/locked-tools typescript
+	@$(BIN)/python -m tools.openapi_document
+	@$(BIN)/python -m tools.openapi_document types $(TYPESCRIPT)/openapi-typescript/bin/cli.js
+
+.PHONY: openapi-release
+openapi-release: $(READY) ## Make clients/openapi.json the document that later changes must not break
+	@$(BIN)/python -m tools.breaking_changes release
 
 .PHONY: schema
 schema: setup ## Write the expected schema and freeze the revisions, after adding one

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -77,6 +77,18 @@ def api_settings(
     )
 
 
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """Serve the API by uvicorn in a thread; yield its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(build_app(settings), log_config=None))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
 @pytest.fixture
 def settings_without_temporal(settings: Settings) -> Settings:
     (port,) = free_ports(1)
@@ -146,17 +158,10 @@ async def other_account(new_account: NewAccount) -> Account:
 
 
 @pytest.fixture
-async def api_url(settings: Settings) -> AsyncIterator[str]:
+def api_url(settings: Settings) -> Iterator[str]:
     """The API on a port of this machine, for programs that are no part of this process."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(build_app(settings), log_config=None))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
-        listener.close()
+    with serving(settings) as url:
+        yield url
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
-from tldrtv_highlights._endpoint import Endpoint, Sent
+from tldrtv_highlights._endpoint import SUCCESSFUL, Endpoint, Sent
 from tldrtv_highlights._transport import AsyncTransport, File, SyncTransport
 from tldrtv_highlights.models import Page, StreamEvent, TenantEvent
 
@@ -40,13 +40,24 @@ class Resource(Generic[Transport]):
         return method
 
 
-class Operation(Generic[P, T]):
-    """A method that sends one request."""
+class Method(Generic[P, T]):
+    """A method of a resource, bound to the client whose resource it is.
 
-    def __init__(self, endpoint: Endpoint[T], build: Callable[Concatenate[Any, P], Sent]) -> None:
+    Args:
+        endpoint: the operation that it calls.
+        build: says what to send, given the method's arguments.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint[T], build: Callable[Concatenate[Any, P], Sent | File]
+    ) -> None:
         self.endpoint = endpoint
         self.build = build
         self.__doc__ = build.__doc__
+
+
+class Operation(Method[P, T]):
+    """A method that sends one request."""
 
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
@@ -81,15 +92,8 @@ class AsyncPaging(Protocol[P, T]):
         """Read the page at a cursor, `next_cursor` of the one before; None is the first page."""
 
 
-class Listing(Generic[P, T]):
+class Listing(Method[P, Page[T]]):
     """A method that iterates over a list, page by page."""
-
-    def __init__(
-        self, endpoint: Endpoint[Page[T]], build: Callable[Concatenate[Any, P], Sent]
-    ) -> None:
-        self.endpoint = endpoint
-        self.build = build
-        self.__doc__ = build.__doc__
 
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
@@ -112,7 +116,7 @@ class Listing(Generic[P, T]):
         return method
 
 
-class Following(Generic[P, E]):
+class Following(Method[P, None], Generic[P, E]):
     """A method that iterates over events until they end."""
 
     def __init__(
@@ -121,10 +125,8 @@ class Following(Generic[P, E]):
         build: Callable[Concatenate[Any, P], Sent],
         read: Callable[[dict[str, str]], E],
     ) -> None:
-        self.endpoint = endpoint
+        super().__init__(endpoint, build)
         self.read = read
-        self.build = build
-        self.__doc__ = build.__doc__
 
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
@@ -145,13 +147,8 @@ class Following(Generic[P, E]):
         )
 
 
-class Download(Generic[P]):
+class Download(Method[P, bytes]):
     """A method that fetches a file, whole or not at all, and returns its path."""
-
-    def __init__(self, operation_id: str, build: Callable[Concatenate[Any, P], File]) -> None:
-        self.operation_id = operation_id
-        self.build = build
-        self.__doc__ = build.__doc__
 
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
@@ -169,28 +166,32 @@ class Download(Generic[P]):
 
 
 def operation(
-    endpoint: Endpoint[T],
+    route: str,
+    answer: type[T],
+    *,
+    creates: bool = False,
+    repeatable: bool = True,
+    statuses: frozenset[int] = SUCCESSFUL,
 ) -> Callable[[Callable[Concatenate[Any, P], Sent]], Operation[P, T]]:
-    """Make what a method says to send a call of an operation."""
+    """Make what a method says to send a call of an operation; `Endpoint` has the arguments."""
+    endpoint = Endpoint(route, answer, creates=creates, repeatable=repeatable, statuses=statuses)
     return lambda build: Operation(endpoint, build)
 
 
 def listing(
-    endpoint: Endpoint[Page[T]],
+    route: str, answer: type[Page[T]]
 ) -> Callable[[Callable[Concatenate[Any, P], Sent]], Listing[P, T]]:
     """Make what a method says to send an iteration over a list."""
-    return lambda build: Listing(endpoint, build)
+    return lambda build: Listing(Endpoint(route, answer), build)
 
 
 def following(
-    endpoint: Endpoint[None], read: Callable[[dict[str, str]], E]
+    route: str, read: Callable[[dict[str, str]], E]
 ) -> Callable[[Callable[Concatenate[Any, P], Sent]], Following[P, E]]:
     """Make what a method says to send an iteration over events, which `read` reads."""
-    return lambda build: Following(endpoint, build, read)
+    return lambda build: Following(Endpoint(route, type(None)), build, read)
 
 
-def downloads(
-    operation_id: str,
-) -> Callable[[Callable[Concatenate[Any, P], File]], Download[P]]:
-    """Make the file that a method names a download."""
-    return lambda build: Download(operation_id, build)
+def downloads(route: str) -> Callable[[Callable[Concatenate[Any, P], File]], Download[P]]:
+    """Make the file that a method names a download; its signed URL leads to the operation."""
+    return lambda build: Download(Endpoint(route, bytes), build)
