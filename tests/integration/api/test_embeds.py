@@ -98,9 +98,10 @@ async def test_a_retracted_highlight_is_not_shown_any_more(
     anonymous: httpx.AsyncClient, account: Account, database: Database
 ) -> None:
     stream = await new_stream(database, account.tenant_id)
-    found = await new_highlight(database, account.tenant_id, stream)
+    tenant = account.tenant_id
+    found = await new_highlight(database, tenant, stream, status=DecisionStatus.PENDING)
     url = (await embed(account, found))["url"]
-    await new_highlight(database, account.tenant_id, stream, status=DecisionStatus.RETRACTED)
+    await new_highlight(database, tenant, stream, status=DecisionStatus.RETRACTED)
     assert_problem(await anonymous.get(url), 404, "highlight_not_found")
 
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import replace
 from functools import partial, wraps
 from pathlib import Path
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, cast, overload
 
 from tldrtv_highlights._endpoint import SUCCESSFUL, Endpoint, Sent
 from tldrtv_highlights._transport import AsyncTransport, File, SyncTransport
@@ -107,7 +107,7 @@ class Listing(Method[P, Page[T]]):
             return self
 
         def page(cursor: str | None, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as above
-            sent = self.build(instance, *args, **kwargs)
+            sent = cast("Sent", self.build(instance, *args, **kwargs))
             at = replace(sent, query={**sent.query, "cursor": cursor})
             return instance.transport.call(self.endpoint, at)
 
