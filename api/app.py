@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import audit, health
+from api import audit, egress, health
 from api.auth import charge_file
 from api.clips import on_demand as clips_on_demand
 from api.clips import playback as clip_playback
@@ -19,6 +19,7 @@ from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
 from api.documentation import add_documentation_site
+from api.embeds import routes as embeds
 from api.errors.handlers import add_exception_handlers
 from api.exports import batches as export_batches
 from api.exports import branding
@@ -50,6 +51,7 @@ from api.streams import events as stream_events
 from api.streams import routes as streams
 from api.usage import routes as usage
 from api.webhooks import deliveries
+from api.webhooks import events as tenant_events
 from api.webhooks import routes as webhooks
 from app.services.registry import ServiceRegistry
 
@@ -85,10 +87,11 @@ _RESOURCES: Final = (
     hms_webhooks,
     *(streams, stream_events, stream_chapters, deletions, recordings),
     *(clip_playback, clips_on_demand),
+    embeds,
     *(search, review, highlights, feedback, clips, exports, export_batches, branding),
     *(profiles, taste, feed),
-    *(connections, deliveries, webhooks),
-    *(usage, keys, audit, health),
+    *(connections, tenant_events, deliveries, webhooks),
+    *(usage, keys, audit, egress, health),
 )
 _DEPENDENCIES: Final = [
     Depends(require_acceptable),
@@ -110,6 +113,7 @@ _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "deletions", "description": "Deleted streams with proof, and legal holds."},
     {"name": "highlights", "description": "Highlights found in streams."},
     {"name": "clips", "description": "Clips of highlights and on demand."},
+    {"name": "embeds", "description": "Players of highlights for your pages."},
     {"name": "exports", "description": "Files of clips and streams in other formats."},
     {"name": "feed", "description": "Events of your feed, and highlights of your bets."},
     {"name": "profiles", "description": "Scoring rules of each game, and your overrides."},

@@ -20,6 +20,7 @@ import typer
 from filelock import FileLock
 from rich.console import Console
 
+from app.devtools import devtools
 from app.settings import read_settings, require_database, require_temporal
 from domain.feed.adapters.match import FeedFormat
 from domain.tenants.addresses import network
@@ -295,6 +296,9 @@ cli.add_typer(keys, name="keys")
 
 
 cli.add_typer(tenants, name="tenants")
+
+
+cli.add_typer(devtools)
 
 
 @cli.command()

@@ -53,12 +53,13 @@ BY_ADDRESS: Final = frozenset(
     {
         *("download_clip", "download_thumbnail", "play_highlight", "play_clip", "download_segment"),
         *("download_rendition", "download_rendition_index", "download_export_batch"),
+        *("show_player", "count_play", "describe_embed"),
     }
 )
 # 100ms sends the events of all tenants from a few addresses and gives up after three attempts
 # (docs.100ms.live, webhooks): one tenant's wrong secret must not block the others.
 UNLIMITED_PREFIXES: Final = ("/v1/webhooks/100ms",)
-LIMITED_PREFIX: Final = "/v1/"
+LIMITED_PREFIXES: Final = ("/v1/", "/embed/", "/oembed")
 
 
 def cost_of(route: str) -> int:
@@ -68,7 +69,7 @@ def cost_of(route: str) -> int:
 
 def is_limited(path: str) -> bool:
     """Return True if a path is rate limited; health checks and documentation are not."""
-    return path.startswith(LIMITED_PREFIX) and not path.startswith(UNLIMITED_PREFIXES)
+    return path.startswith(LIMITED_PREFIXES) and not path.startswith(UNLIMITED_PREFIXES)
 
 
 def routes_with_costs() -> frozenset[str]:

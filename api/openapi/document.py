@@ -333,6 +333,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "text": "crowd",
     "title": "Cup final",
     "variant": "720p",
+    "types": ["clip.ready"],
     "until": "2026-05-02T20:00:00Z",
 }
 _MATCH: Final = {"market": "next goal", "state": "2-1", "period": "2nd"}

@@ -37,6 +37,8 @@ NAMES: Final = {
     "DeletionRequest": "CreateDeletionRequest",
     "DeliveryModel": "Delivery",
     "Dimensions": "HighlightDimensions",
+    "EmbedPolicyModel": "EmbedPolicy",
+    "EmbedPolicyRequest": "PutEmbedPolicyRequest",
     "EndpointModel": "WebhookEndpoint",
     "EndpointPatch": "WebhookEndpointPatch",
     "EndpointPayload": "WebhookEndpointPayload",

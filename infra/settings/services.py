@@ -87,6 +87,14 @@ class ApiSettings(SettingsSection):
         "before the API, whose `X-Forwarded-For` is believed; without any, a client's address is "
         "that of its connection.",
     )
+    egress_addresses: Annotated[tuple[IPNetwork, ...], NoDecode, BeforeValidator(_networks)] = (
+        Field(
+            default=(),
+            description="Networks (CIDR, separated by commas) from which workers and the API send "
+            "requests, such as those of NAT gateways. `GET /v1/egress` shows them to tenants, for "
+            "their firewalls.",
+        )
+    )
     signing_secret: LongSecret | None = Field(
         default=None,
         description="Secret (32 bytes or more) that signs clip URLs and hashes API keys; generated "

@@ -487,6 +487,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/embed-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Embed Policy
+         * @description Read who may embed your highlights.
+         */
+        get: operations["getEmbedPolicy"];
+        /**
+         * Put Embed Policy
+         * @description Say who may embed your highlights. It applies at once, also to links that you gave away.
+         */
+        put: operations["putEmbedPolicy"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/highlights/{highlight_id}/embed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Highlight Embed
+         * @description Get a player of a highlight for your pages. Whoever has its link can watch the clip.
+         */
+        get: operations["getHighlightEmbed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/highlights/search": {
         parameters: {
             query?: never;
@@ -1315,6 +1359,32 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/webhooks/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow Events
+         * @description Receive the events of your webhooks by server-sent events, without an endpoint.
+         *
+         *     For development: `highlights listen` forwards them to a program on your machine. The data of
+         *     each event is the body that an endpoint receives; it is not signed. Events come at least once:
+         *     discard those whose `id` in the body you have seen. The key needs the scopes `webhooks` and
+         *     `read`, since events contain highlights and clips. The server closes the connection from time to
+         *     time; then reconnect.
+         */
+        get: operations["followEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/webhooks/deliveries": {
         parameters: {
             query?: never;
@@ -1719,6 +1789,29 @@ export interface paths {
          * @description List audit entries that match all filters, newest first. Entries are never changed.
          */
         get: operations["listAuditEntries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/egress": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Egress
+         * @description Read the networks that webhooks and requests for your streams come from.
+         *
+         *     Allow them in your firewall. They change rarely; read them once a day. An address is no proof of
+         *     the sender: verify the signatures of webhooks too.
+         */
+        get: operations["getEgress"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2276,7 +2369,7 @@ export interface components {
          * @description Audited action; the part before the dot is the target.
          * @enum {string}
          */
-        AuditAction: "key.created" | "key.updated" | "key.rotated" | "key.revoked" | "profile_override.put" | "profile_override.deleted" | "profile_taste.enabled" | "profile_taste.disabled" | "profile_taste.reset" | "branding.put" | "branding.deleted" | "connection.created" | "connection.updated" | "connection.rotated" | "connection.deleted" | "webhook_endpoint.created" | "webhook_endpoint.updated" | "webhook_endpoint.rotated" | "webhook_endpoint.enabled" | "webhook_endpoint.disabled" | "webhook_endpoint.deleted" | "tenant.plan_set" | "stream.deleted" | "stream.held" | "stream.released" | "highlight.held" | "highlight.released" | "clip.deleted" | "export.deleted" | "export_batch.deleted";
+        AuditAction: "key.created" | "key.updated" | "key.rotated" | "key.revoked" | "profile_override.put" | "profile_override.deleted" | "profile_taste.enabled" | "profile_taste.disabled" | "profile_taste.reset" | "branding.put" | "branding.deleted" | "embed_policy.put" | "connection.created" | "connection.updated" | "connection.rotated" | "connection.deleted" | "webhook_endpoint.created" | "webhook_endpoint.updated" | "webhook_endpoint.rotated" | "webhook_endpoint.enabled" | "webhook_endpoint.disabled" | "webhook_endpoint.deleted" | "tenant.plan_set" | "stream.deleted" | "stream.held" | "stream.released" | "highlight.held" | "highlight.released" | "clip.deleted" | "export.deleted" | "export_batch.deleted";
         /** @description Who made the change. */
         AuditActor: {
             kind: components["schemas"]["ActorKind"];
@@ -2313,7 +2406,7 @@ export interface components {
          * @description Kind of object that was changed.
          * @enum {string}
          */
-        AuditTargetKind: "key" | "profile_override" | "profile_taste" | "branding" | "connection" | "webhook_endpoint" | "tenant" | "stream" | "highlight" | "clip" | "export" | "export_batch";
+        AuditTargetKind: "key" | "profile_override" | "profile_taste" | "branding" | "embed_policy" | "connection" | "webhook_endpoint" | "tenant" | "stream" | "highlight" | "clip" | "export" | "export_batch";
         /** @description Which confirmed highlights to export; those whose clip is not ready are left out. */
         BatchFilter: {
             stream_id?: string | null;
@@ -3009,6 +3102,19 @@ export interface components {
          * @enum {string}
          */
         DiversityMethod: "mmr" | "coverage";
+        /** @description Networks that requests to your servers come from. */
+        EgressAddresses: {
+            /** @description Networks in CIDR notation. Empty if this installation has no fixed addresses: then verify signatures, and do not filter by address. */
+            addresses: string[];
+        };
+        /** @description Who may embed your highlights. */
+        EmbedPolicy: {
+            enabled: boolean;
+            /** @description Empty allows every page. */
+            origins: string[];
+            /** @description Null before the first change. */
+            updated_at: string | null;
+        };
         /**
          * @description The last card, by the territory that an export is for.
          *
@@ -3852,6 +3958,17 @@ export interface components {
             timing_importance: number;
             momentum_shift: number;
         };
+        /** @description An embedded player of a highlight. */
+        HighlightEmbed: {
+            /** @description Page with the player; needs no API key for a year. */
+            url: string;
+            /** @description The same for oEmbed consumers. */
+            oembed_url: string;
+            /** @description An `iframe` to paste into a page. */
+            html: string;
+            width: number;
+            height: number;
+        };
         HighlightList: {
             data: components["schemas"]["Highlight"][];
             next_cursor?: string | null;
@@ -4424,6 +4541,16 @@ export interface components {
             outro?: components["schemas"]["CardRequest"] | null;
             /** @description After the outro, in movies; that of the `territory` of each export. */
             end_card?: components["schemas"]["EndCardRequest"] | null;
+        };
+        /** @description Who may embed your highlights. */
+        PutEmbedPolicyRequest: {
+            /** @description False refuses every embedded player, at once. */
+            enabled: boolean;
+            /**
+             * @description Origins of the pages that may embed them; empty allows every page.
+             * @default []
+             */
+            origins?: string[];
         };
         /** @description A feed clock that you know better than an estimate. */
         PutFeedClockRequest: {
@@ -5035,7 +5162,7 @@ export interface components {
          * @description What is metered; the name states the unit.
          * @enum {string}
          */
-        UsageKind: "analyzed_seconds" | "clip_rendered" | "clip_bytes" | "export_rendered" | "export_bytes" | "gemini_tokens" | "gemini_cost_usd" | "webhook_delivery" | "feed_event" | "api_request";
+        UsageKind: "analyzed_seconds" | "clip_rendered" | "clip_bytes" | "export_rendered" | "export_bytes" | "gemini_tokens" | "gemini_cost_usd" | "webhook_delivery" | "feed_event" | "api_request" | "embed_play";
         /**
          * @description A budget and the threshold that usage reached, in `usage.threshold`.
          *
@@ -5250,6 +5377,8 @@ export type DeliveryList = components['schemas']['DeliveryList'];
 export type DeliveryStatus = components['schemas']['DeliveryStatus'];
 export type DisabledReason = components['schemas']['DisabledReason'];
 export type DiversityMethod = components['schemas']['DiversityMethod'];
+export type EgressAddresses = components['schemas']['EgressAddresses'];
+export type EmbedPolicy = components['schemas']['EmbedPolicy'];
 export type EndCard = components['schemas']['EndCard'];
 export type EndCardRequest = components['schemas']['EndCardRequest'];
 export type EndReason = components['schemas']['EndReason'];
@@ -5302,6 +5431,7 @@ export type HighlightConfirmedEvent = components['schemas']['HighlightConfirmedE
 export type HighlightCorrection = components['schemas']['HighlightCorrection'];
 export type HighlightDetail = components['schemas']['HighlightDetail'];
 export type HighlightDimensions = components['schemas']['HighlightDimensions'];
+export type HighlightEmbed = components['schemas']['HighlightEmbed'];
 export type HighlightList = components['schemas']['HighlightList'];
 export type HighlightPayload = components['schemas']['HighlightPayload'];
 export type HighlightPendingEvent = components['schemas']['HighlightPendingEvent'];
@@ -5354,6 +5484,7 @@ export type ProfileSummary = components['schemas']['ProfileSummary'];
 export type ProfileTaste = components['schemas']['ProfileTaste'];
 export type PromptVocabulary = components['schemas']['PromptVocabulary'];
 export type PutBrandingRequest = components['schemas']['PutBrandingRequest'];
+export type PutEmbedPolicyRequest = components['schemas']['PutEmbedPolicyRequest'];
 export type PutFeedClockRequest = components['schemas']['PutFeedClockRequest'];
 export type PutLegalHoldRequest = components['schemas']['PutLegalHoldRequest'];
 export type PutProfileOverrideRequest = components['schemas']['PutProfileOverrideRequest'];
@@ -6195,6 +6326,86 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["CreatedClips"];
                 };
+            };
+        };
+    };
+    getEmbedPolicy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EmbedPolicy"];
+                };
+            };
+            /** @description Unchanged since the `ETag` in `If-None-Match`. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    putEmbedPolicy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PutEmbedPolicyRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EmbedPolicy"];
+                };
+            };
+        };
+    };
+    getHighlightEmbed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                highlight_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HighlightEmbed"];
+                };
+            };
+            /** @description Unchanged since the `ETag` in `If-None-Match`. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -7822,6 +8033,41 @@ export interface operations {
             };
         };
     };
+    followEvents: {
+        parameters: {
+            query?: {
+                /** @description Event types to subscribe to; empty means all. */
+                types?: ("stream.started" | "stream.ended" | "stream.failed" | "highlight.pending" | "highlight.confirmed" | "highlight.retracted" | "highlight.relabeled" | "subject.highlight" | "clip.ready" | "clip.failed" | "export.ready" | "export.failed" | "export_batch.finished" | "usage.threshold" | "endpoint.disabled")[];
+                /** @description Begin with the events of this time. Default: from now on. */
+                since?: string | null;
+            };
+            header?: {
+                /** @description The `id` of the last event received; replaces `since`. Later events are sent, and those of the last seconds again. */
+                "last-event-id"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description First `open`, whose `id` says where to continue; then the events of your webhooks, each with the body of its request as data; or `error` (a problem document: the key may no longer be used). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Unchanged since the `ETag` in `If-None-Match`. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     listDeliveries: {
         parameters: {
             query?: {
@@ -8461,6 +8707,33 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditEntryList"];
+                };
+            };
+            /** @description Unchanged since the `ETag` in `If-None-Match`. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    getEgress: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EgressAddresses"];
                 };
             };
             /** @description Unchanged since the `ETag` in `If-None-Match`. */

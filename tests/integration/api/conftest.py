@@ -158,6 +158,13 @@ async def other_account(new_account: NewAccount) -> Account:
 
 
 @pytest.fixture
+def api_url(settings: Settings) -> Iterator[str]:
+    """The API on a port of this machine, for programs that are no part of this process."""
+    with serving(settings) as url:
+        yield url
+
+
+@pytest.fixture
 async def workflows(
     temporal_client: Client, database: Database, settings: Settings
 ) -> AsyncIterator[Client]:

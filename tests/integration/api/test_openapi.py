@@ -83,7 +83,9 @@ def api_url(
         postgres, temporal_server, clips=root / "clips", segments=root / "segments"
     )
     # Every scenario is refused now and then, and all come from one address.
-    patient = settings.model_copy(update={"address_refusals_per_minute": 100_000})
+    patient = settings.model_copy(
+        update={"address_refusals_per_minute": 100_000, "events_lifetime": 0.1}
+    )
     with serving(patient) as url:
         yield url
 

@@ -7,16 +7,18 @@ A resource's methods only say what to send. Whose method it is decides how: of a
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import replace
 from functools import partial, wraps
 from pathlib import Path
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, cast, overload
 
 from tldrtv_highlights._endpoint import SUCCESSFUL, Endpoint, Sent
 from tldrtv_highlights._transport import AsyncTransport, File, SyncTransport
-from tldrtv_highlights.models import Page, StreamEvent
+from tldrtv_highlights.models import Page, StreamEvent, TenantEvent
 
 P = ParamSpec("P")
 T = TypeVar("T")
+E = TypeVar("E", bound=StreamEvent | TenantEvent)
 Transport = TypeVar("Transport", bound=SyncTransport | AsyncTransport)
 
 
@@ -72,44 +74,77 @@ class Operation(Method[P, T]):
         return instance.bound(self.build, partial(instance.transport.call, self.endpoint))
 
 
+class Paging(Protocol[P, T]):
+    """A method that iterates over a list, or reads one page of it."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]: ...
+
+    def page(self, cursor: str | None, *args: P.args, **kwargs: P.kwargs) -> Page[T]:
+        """Read the page at a cursor, `next_cursor` of the one before; None is the first page."""
+
+
+class AsyncPaging(Protocol[P, T]):
+    """The same for asyncio."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]: ...
+
+    async def page(self, cursor: str | None, *args: P.args, **kwargs: P.kwargs) -> Page[T]:
+        """Read the page at a cursor, `next_cursor` of the one before; None is the first page."""
+
+
 class Listing(Method[P, Page[T]]):
     """A method that iterates over a list, page by page."""
 
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
     @overload
-    def __get__(
-        self, instance: Resource[SyncTransport], owner: type
-    ) -> Callable[P, Iterator[T]]: ...
+    def __get__(self, instance: Resource[SyncTransport], owner: type) -> Paging[P, T]: ...
     @overload
-    def __get__(
-        self, instance: Resource[AsyncTransport], owner: type
-    ) -> Callable[P, AsyncIterator[T]]: ...
+    def __get__(self, instance: Resource[AsyncTransport], owner: type) -> AsyncPaging[P, T]: ...
     def __get__(self, instance: Resource[Any] | None, owner: type) -> Any:
         """Return the method, bound to how its resource sends."""
         if instance is None:
             return self
-        return instance.bound(self.build, partial(instance.transport.pages, self.endpoint))
+
+        def page(cursor: str | None, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as above
+            sent = cast("Sent", self.build(instance, *args, **kwargs))
+            at = replace(sent, query={**sent.query, "cursor": cursor})
+            return instance.transport.call(self.endpoint, at)
+
+        method: Any = instance.bound(self.build, partial(instance.transport.pages, self.endpoint))
+        method.page = page
+        return method
 
 
-class Following(Method[P, None]):
-    """A method that iterates over a stream's events until it ends."""
+class Following(Method[P, None], Generic[P, E]):
+    """A method that iterates over events until they end."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint[None],
+        build: Callable[Concatenate[Any, P], Sent],
+        read: Callable[[dict[str, str]], E],
+    ) -> None:
+        super().__init__(endpoint, build)
+        self.read = read
 
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
     @overload
     def __get__(
         self, instance: Resource[SyncTransport], owner: type
-    ) -> Callable[P, Iterator[StreamEvent]]: ...
+    ) -> Callable[P, Iterator[E]]: ...
     @overload
     def __get__(
         self, instance: Resource[AsyncTransport], owner: type
-    ) -> Callable[P, AsyncIterator[StreamEvent]]: ...
+    ) -> Callable[P, AsyncIterator[E]]: ...
     def __get__(self, instance: Resource[Any] | None, owner: type) -> Any:
         """Return the method, bound to how its resource sends."""
         if instance is None:
             return self
-        return instance.bound(self.build, partial(instance.transport.events, self.endpoint))
+        return instance.bound(
+            self.build, partial(instance.transport.events, self.endpoint, self.read)
+        )
 
 
 class Download(Method[P, bytes]):
@@ -150,9 +185,11 @@ def listing(
     return lambda build: Listing(Endpoint(route, answer), build)
 
 
-def following(route: str) -> Callable[[Callable[Concatenate[Any, P], Sent]], Following[P]]:
-    """Make what a method says to send an iteration over events."""
-    return lambda build: Following(Endpoint(route, type(None)), build)
+def following(
+    route: str, read: Callable[[dict[str, str]], E]
+) -> Callable[[Callable[Concatenate[Any, P], Sent]], Following[P, E]]:
+    """Make what a method says to send an iteration over events, which `read` reads."""
+    return lambda build: Following(Endpoint(route, type(None)), build, read)
 
 
 def downloads(route: str) -> Callable[[Callable[Concatenate[Any, P], File]], Download[P]]:

@@ -68,9 +68,13 @@ class ApiError(HighlightsError):
         parts = "".join(f" {each.get('pointer')}: {each.get('detail')}." for each in errors)
         super().__init__(f"{status} {code}: {detail}{parts} (request {request_id or 'unknown'})")
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Let errors cross processes, as pools and task queues send them."""
-        fields: dict[str, Any] = {
+    @property
+    def problem(self) -> dict[str, Any]:
+        """The problem as a JSON object, without the fields that are empty."""
+        return {name: value for name, value in self._fields().items() if value not in (None, ())}
+
+    def _fields(self) -> dict[str, Any]:
+        return {
             "status": self.status,
             "code": self.code,
             "title": self.title,
@@ -79,7 +83,10 @@ class ApiError(HighlightsError):
             "retry_after": self.retry_after,
             "errors": tuple(dict(each) for each in self.errors),
         }
-        return partial(type(self), **fields), ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let errors cross processes, as pools and task queues send them."""
+        return partial(type(self), **self._fields()), ()
 
 
 class InvalidRequestError(ApiError):

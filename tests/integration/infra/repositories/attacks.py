@@ -43,6 +43,7 @@ from domain.tenants.keys import Scope
 from domain.tenants.retention import RecordKind
 from domain.tenants.usage import PlanName, UsageKind, usage_event
 from domain.webhooks.events import (
+    SUBSCRIBABLE,
     DisabledReason,
 )
 from infra.db.repositories import (
@@ -400,6 +401,12 @@ ATTACKS: dict[str, Attack] = {
     ),
     "events.append": lambda s, it: events.append(s, targets.webhook_event(it)),
     "events.get": lambda s, it: events.get(s, tenant_id=it.tenant, event_id=it.event),
+    "events.after_position": lambda s, it: events.after_position(
+        s, tenant_id=it.tenant, position=0, types=[*SUBSCRIBABLE], limit=10
+    ),
+    "events.positions_around": lambda s, it: events.positions_around(
+        s, tenant_id=it.tenant, since=WHEN, settled=WHEN
+    ),
     "events.undispatched": lambda s, it: events.undispatched(s, tenant_id=it.tenant),
     "events.keep": lambda s, it: events.keep(s, tenant_id=it.tenant, event_ids=[it.event]),
     "events.lock_deliveries": lambda s, it: events.lock_deliveries(
@@ -574,6 +581,10 @@ ATTACKS: dict[str, Attack] = {
             stream_id=it.stream,
             progress=StreamProgress(status=StreamStatus.FAILED, position=1e6, analyzed=1e6),
         ),
+    ),
+    "tenants.embed_policy": lambda s, it: tenants.embed_policy(s, tenant_id=it.tenant),
+    "tenants.put_embed_policy": lambda s, it: tenants.put_embed_policy(
+        s, tenant_id=it.tenant, enabled=False, origins=[]
     ),
     "tenants.get": targets.read_tenant,
     "tenants.plan_of": lambda s, it: tenants.plan_of(s, tenant_id=it.tenant, lock=True),

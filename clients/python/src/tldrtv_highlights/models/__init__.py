@@ -19,7 +19,7 @@ from tldrtv_highlights.models.connections import (
     InboundEvent,
     InboundEventList,
 )
-from tldrtv_highlights.models.events import StreamEvent
+from tldrtv_highlights.models.events import StreamEvent, TenantEvent
 from tldrtv_highlights.models.exports import (
     Branding,
     Export,
@@ -34,10 +34,12 @@ from tldrtv_highlights.models.feed import FeedClock, FeedEvent, FeedEventResults
 from tldrtv_highlights.models.feedback import Correction, Feedback
 from tldrtv_highlights.models.health import Check, Health, Readiness
 from tldrtv_highlights.models.highlights import (
+    EmbedPolicy,
     Evidence,
     FoundHighlight,
     Highlight,
     HighlightDetail,
+    HighlightEmbed,
     LocalizedTitle,
     Match,
     MatchState,
@@ -79,6 +81,7 @@ from tldrtv_highlights.models.webhooks import (
     Delivery,
     DeliveryAttempt,
     DeliveryDetail,
+    EgressAddresses,
     ReplayResult,
     WebhookEndpoint,
     WebhookEndpointWithSecret,
@@ -107,6 +110,8 @@ __all__ = [
     "Delivery",
     "DeliveryAttempt",
     "DeliveryDetail",
+    "EgressAddresses",
+    "EmbedPolicy",
     "Evidence",
     "Export",
     "ExportBatch",
@@ -123,6 +128,7 @@ __all__ = [
     "Health",
     "Highlight",
     "HighlightDetail",
+    "HighlightEmbed",
     "HighlightResult",
     "HighlightResults",
     "InboundEvent",
@@ -164,6 +170,7 @@ __all__ = [
     "StreamResult",
     "StreamResults",
     "TasteTrait",
+    "TenantEvent",
     "Territories",
     "UnderstoodCriteria",
     "Usage",

@@ -8,10 +8,12 @@ from datetime import datetime
 from tldrtv_highlights._endpoint import Identity, Sent, given
 from tldrtv_highlights._resource import Resource, Transport, listing, operation
 from tldrtv_highlights.models import (
+    EmbedPolicy,
     Feedback,
     FoundHighlight,
     Highlight,
     HighlightDetail,
+    HighlightEmbed,
     HighlightResults,
     Page,
     Review,
@@ -187,6 +189,21 @@ class Highlights(Resource[Transport]):
     def similar(self, highlight_id: Identity, *, limit: int | None = None) -> Sent:
         """Find highlights that look like this one or have the words of its title."""
         return Sent(path={"highlight_id": highlight_id}, query={"limit": limit})
+
+    @operation("GET /v1/highlights/{highlight_id}/embed", HighlightEmbed)
+    def embed(self, highlight_id: Identity) -> Sent:
+        """Get a player of a highlight for your pages."""
+        return Sent(path={"highlight_id": highlight_id})
+
+    @operation("GET /v1/embed-policy", EmbedPolicy)
+    def embed_policy(self) -> Sent:
+        """Read who may embed your highlights."""
+        return Sent()
+
+    @operation("PUT /v1/embed-policy", EmbedPolicy)
+    def put_embed_policy(self, *, enabled: bool, origins: Sequence[str] | None = None) -> Sent:
+        """Say who may embed your highlights, at once; without `origins` every page may."""
+        return Sent(body=given(enabled=enabled, origins=origins))
 
     @operation("POST /v1/highlights/batch-get", HighlightResults)
     def batch_get(self, ids: Sequence[Identity]) -> Sent:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tldrtv_highlights._endpoint import Identity, Sent, given, keyed
+from tldrtv_highlights._events import stream_event
 from tldrtv_highlights._resource import Resource, Transport, following, listing, operation
 from tldrtv_highlights.models import ChapterList, Page, Stream, StreamDetail, StreamResults
 
@@ -147,7 +148,7 @@ class Streams(Resource[Transport]):
             headers={"Accept": "*/*"},
         )
 
-    @following("GET /v1/streams/{stream_id}/events")
+    @following("GET /v1/streams/{stream_id}/events", stream_event)
     def follow(self, stream_id: Identity, *, last_event_id: str | None = None) -> Sent:
         """Iterate over a stream's events as they happen, until it ends.
 

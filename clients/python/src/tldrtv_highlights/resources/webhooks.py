@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tldrtv_highlights._endpoint import Identity, Sent, given, keyed
-from tldrtv_highlights._resource import Resource, Transport, listing, operation
+from tldrtv_highlights._events import tenant_event
+from tldrtv_highlights._resource import Resource, Transport, following, listing, operation
 from tldrtv_highlights.models import (
     Delivery,
     DeliveryDetail,
+    EgressAddresses,
     Page,
     ReplayResult,
     WebhookEndpoint,
@@ -157,3 +159,31 @@ class Webhooks(Resource[Transport]):
     def redeliver(self, delivery_id: Identity) -> Sent:
         """Send an event to its endpoint again, or now instead of later."""
         return Sent(path={"delivery_id": delivery_id})
+
+    @following("GET /v1/webhooks/events", tenant_event)
+    def follow(
+        self,
+        *,
+        types: Sequence[str] | None = None,
+        since: datetime | None = None,
+        last_event_id: str | None = None,
+    ) -> Sent:
+        """Iterate over the events of your webhooks, without an endpoint; it does not end.
+
+        A lost connection is made again. An event may then come twice. The key needs the scopes
+        `webhooks` and `read`.
+
+        Args:
+            types: such as `clip.ready`; by default all.
+            since: begin with the events of this time; by default from now on.
+            last_event_id: of the last event seen earlier; replaces `since`.
+        """
+        headers = {"Accept": "text/event-stream"}
+        if last_event_id is not None:
+            headers["Last-Event-ID"] = last_event_id
+        return Sent(query={"types": types, "since": since}, headers=headers)
+
+    @operation("GET /v1/egress", EgressAddresses)
+    def egress(self) -> Sent:
+        """Read the networks that webhooks and requests for your streams come from."""
+        return Sent()
