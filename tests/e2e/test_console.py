@@ -108,7 +108,9 @@ async def test_the_link_of_the_demo_signs_in_once(tab: ConsoleTab, show: Show) -
 async def test_a_clip_plays_on_the_timeline_while_the_pointer_is_on_it(tab: ConsoleTab) -> None:
     await tab.sign_in()
     await tab.open_stream()
-    await tab.page.locator(".hover-clip").first.hover()
+    clip = tab.page.locator(".hover-clip").first
+    await clip.scroll_into_view_if_needed()
+    await clip.hover()
     await tab.until_it_plays(".hover-clip video")
 
 

@@ -68,8 +68,13 @@ function attach(
   };
 }
 
-/** A still picture that plays while the pointer or the focus is on it. */
+/** A still picture that plays while the pointer or the focus is on it.
+ *
+ * Give it the clip's id as its key: each answer of the API signs the URLs again, and a new one would
+ * stop the video, so the first ones stay.
+ */
 export function HoverClip(props: { label: string; mp4: string; poster: string | null; href: string }) {
+  const [{ mp4, poster }] = useState(props);
   const element = useRef<HTMLVideoElement>(null);
   const play = () => void element.current?.play().catch(() => {});
   const stop = () => {
@@ -86,7 +91,7 @@ export function HoverClip(props: { label: string; mp4: string; poster: string | 
       onFocus={play}
       onBlur={stop}
     >
-      <video ref={element} src={props.mp4} poster={props.poster ?? undefined} preload="none" muted loop playsInline />
+      <video ref={element} src={mp4} poster={poster ?? undefined} preload="none" muted loop playsInline />
     </a>
   );
 }

@@ -164,6 +164,7 @@ function Clips({ moments }: { moments: Highlight[] }) {
         {ready.map(({ id, title, peak, clip }) => (
           <figure key={id}>
             <HoverClip
+              key={clip!.id}
               label={`Clip of ${clock(peak)} ${title}`}
               href={`/console/highlights/${id}`}
               mp4={clip!.url!}
