@@ -19,8 +19,12 @@ $(READY): requirements.lock pyproject.toml clients/python/pyproject.toml bin/boo
 	@touch $@
 
 .PHONY: setup
-setup: $(READY) ## Install everything: .venv from the lock, and the Temporal server
+setup: $(READY) console ## Install everything: .venv from the lock, the console, and the Temporal server
 	@$(BIN)/highlights setup
+
+.PHONY: console
+console: $(READY) ## Build the console that the API serves at /console, if its sources are newer
+	@bin/console build
 
 .PHONY: demo
 demo: setup $(if $(FILM),.venv/.footage) ## Watch highlights appear (INPUT= FILM=arena GAME= TRUTH= PACE= SEED= FEED= KEEP=1 REPORT=)
@@ -80,6 +84,7 @@ lint: $(READY) lint-deploy ## Check format, style, types, import contracts and d
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@bin/console check
 	@bin/locked-tools actionlint
 	@for actionlint in "$${HIGHLIGHTS_HOME:-$$HOME/.cache/highlights}"/tools/actionlint-*/bin/actionlint; do \
 	  [ ! -x "$$actionlint" ] || "$$actionlint" .github/workflows/*; \
@@ -169,6 +174,11 @@ docs-site: $(READY) ## Build the documentation site into api/static/docs; the AP
 	@PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean >build/docs-site.log 2>&1 \
 	  || { grep -v '^INFO' build/docs-site.log >&2; exit 1; }
 
+.PHONY: screenshots
+screenshots: setup ## Take the pictures of the console for docs/ while its browser tests run
+	@bin/system-packages
+	@SCREENSHOTS=docs $(BIN)/pytest tests/e2e/test_console.py -k "timeline_shows or bounds"
+
 .PHONY: schema
 schema: setup ## Write the expected schema and freeze the revisions, after adding one
 	@PYTHONPATH=. $(BIN)/python tools/schema.py
@@ -190,5 +200,6 @@ lock: ## Lock the newest versions that pyproject.toml allows
 .PHONY: clean
 clean: ## Remove what this checkout made; HIGHLIGHTS_HOME stays
 	@rm -rf .venv .coverage .coverage.* .coverage-domain .hypothesis .import_linter_cache \
-	  .mypy_cache .pytest_cache .ruff_cache build dist htmlcov ./*.egg-info
+	  .mypy_cache .pytest_cache .ruff_cache build dist htmlcov ./*.egg-info \
+	  api/console/dist console/node_modules console/openapi.json console/src/api/schema.d.ts
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -105,6 +105,12 @@ class ApiSettings(SettingsSection):
         description="Origins whose pages may call the API from a browser, such as "
         "`https://app.example.com`, separated by commas; `*` for all.",
     )
+    console_media_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_parts)] = Field(
+        default=(),
+        description="Origins besides the API from which the console may load media, such as those "
+        "of the S3 bucket of `CLIP_STORE` and of live streams, separated by commas. That of "
+        "`CLIP_CDN_URL` is allowed anyway.",
+    )
     redis_url: RedisUrl | None = Field(
         default=None,
         validation_alias="REDIS_URL",
