@@ -40,6 +40,7 @@ from api.middleware.routing import (
 )
 from api.middleware.size_limits import BodyLimit, HeaderLimit
 from api.openapi.document import add_documentation, complete_document, document_events
+from api.profiles import preview as profile_preview
 from api.profiles import routes as profiles
 from api.profiles import taste
 from api.services import Services
@@ -85,7 +86,7 @@ _RESOURCES: Final = (
     *(streams, stream_events, stream_chapters, deletions, recordings),
     *(clip_playback, clips_on_demand),
     *(search, highlights, feedback, clips, exports, export_batches, branding),
-    *(profiles, taste, feed),
+    *(profiles, profile_preview, taste, feed),
     *(connections, deliveries, webhooks),
     *(usage, keys, audit, health),
 )

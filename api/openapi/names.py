@@ -87,6 +87,7 @@ NAMES: Final = {
     "RenditionModel": "ExportRendition",
     "RenditionRequest": "CreateRenditionRequest",
     "Receipt": "InboundEventReceipt",
+    "PreviewRequest": "PreviewProfileOverrideRequest",
     "ReplayRequest": "ReplayEventsRequest",
     "ReplayResult": "ReplayEventsResponse",
     "RotateKeyRequest": "RotateApiKeyRequest",

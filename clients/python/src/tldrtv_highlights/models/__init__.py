@@ -49,6 +49,11 @@ from tldrtv_highlights.models.highlights import (
     SimilarHighlights,
 )
 from tldrtv_highlights.models.keys import CreatedKey, Key
+from tldrtv_highlights.models.previews import (
+    PreviewedHighlight,
+    ProfilePreview,
+    StreamPreview,
+)
 from tldrtv_highlights.models.profiles import (
     Override,
     OverrideDetail,
@@ -142,9 +147,11 @@ __all__ = [
     "Page",
     "Piece",
     "Playback",
+    "PreviewedHighlight",
     "ProfileDetail",
     "ProfileList",
     "ProfileMatch",
+    "ProfilePreview",
     "ProfileRef",
     "ProfileSummary",
     "ProfileTaste",
@@ -158,6 +165,7 @@ __all__ = [
     "StreamDetail",
     "StreamEnd",
     "StreamEvent",
+    "StreamPreview",
     "StreamResult",
     "StreamResults",
     "TasteTrait",
