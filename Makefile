@@ -19,8 +19,12 @@ $(READY): requirements.lock pyproject.toml clients/python/pyproject.toml bin/boo
 	@touch $@
 
 .PHONY: setup
-setup: $(READY) ## Install everything: .venv from the lock, and the Temporal server
+setup: $(READY) console ## Install everything: .venv from the lock, the console, and the Temporal server
 	@$(BIN)/highlights setup
+
+.PHONY: console
+console: $(READY) ## Build the console that the API serves at /console, if its sources are newer
+	@bin/console build
 
 .PHONY: demo
 demo: setup $(if $(FILM),.venv/.footage) ## Watch highlights appear (INPUT= FILM=arena GAME= TRUTH= PACE= SEED= KEEP=1 REPORT=)
@@ -72,6 +76,7 @@ lint: $(READY) lint-deploy ## Check format, style, types, import contracts and d
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@bin/console check
 	@bin/locked-tools actionlint
 	@for actionlint in "$${HIGHLIGHTS_HOME:-$$HOME/.cache/highlights}"/tools/actionlint-*/bin/actionlint; do \
 	  [ ! -x "$$actionlint" ] || "$$actionlint" .github/workflows/*; \
@@ -160,5 +165,6 @@ lock: ## Lock the newest versions that pyproject.toml allows
 .PHONY: clean
 clean: ## Remove what this checkout made; HIGHLIGHTS_HOME stays
 	@rm -rf .venv .coverage .coverage.* .coverage-domain .hypothesis .import_linter_cache \
-	  .mypy_cache .pytest_cache .ruff_cache build dist htmlcov ./*.egg-info
+	  .mypy_cache .pytest_cache .ruff_cache build dist htmlcov ./*.egg-info \
+	  api/console/dist console/node_modules console/openapi.json console/src/api/schema.d.ts
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -18,6 +18,7 @@ from api.clips import playback as clip_playback
 from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
+from api.console.routes import add_console
 from api.errors.handlers import add_exception_handlers
 from api.exports import batches as export_batches
 from api.exports import branding
@@ -160,6 +161,7 @@ def create_app(shared: ServiceRegistry, *, close: Callable[[], Awaitable[None]])
     app.state.parameters = _PARAMETERS
     app.router.routes.extend(_API.routes)
     add_documentation(app)
+    add_console(app, media_origins=services.settings.media_origins())
     complete_document(app)
     document_events(app)
     add_exception_handlers(app)

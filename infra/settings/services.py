@@ -97,6 +97,12 @@ class ApiSettings(SettingsSection):
         description="Origins whose pages may call the API from a browser, such as "
         "`https://app.example.com`, separated by commas; `*` for all.",
     )
+    console_media_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_parts)] = Field(
+        default=(),
+        description="Origins besides the API from which the console may load clips, thumbnails and "
+        "segments, such as that of the S3 bucket, separated by commas. That of `CLIP_CDN_URL` is "
+        "allowed anyway.",
+    )
     redis_url: RedisUrl | None = Field(
         default=None,
         validation_alias="REDIS_URL",

@@ -1,0 +1,5 @@
+import { Page } from "../components/page";
+
+export default function Stream() {
+  return <Page title="Stream">…</Page>;
+}
