@@ -12,6 +12,10 @@ const PAGES = [
   { path: "/console", label: "Streams", menu: true, page: lazy(() => import("./pages/streams")) },
   { path: "/console/streams/:id", label: "Stream", menu: false, page: lazy(() => import("./pages/stream")) },
   { path: "/console/highlights/:id", label: "Highlight", menu: false, page: lazy(() => import("./pages/highlight")) },
+  { path: "/console/exports", label: "Exports", menu: true, page: lazy(() => import("./pages/exports")) },
+  { path: "/console/exports/new", label: "New export", menu: false, page: lazy(() => import("./pages/new-export")) },
+  { path: "/console/exports/:id", label: "Export", menu: false, page: lazy(() => import("./pages/export")) },
+  { path: "/console/reels", label: "Reels", menu: true, page: lazy(() => import("./pages/reels")) },
 ];
 const NotFound = lazy(() => import("./pages/not-found"));
 
