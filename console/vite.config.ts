@@ -13,6 +13,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     target: "es2022",
+    // hls.js, which is loaded when the first playlist is played.
+    chunkSizeWarningLimit: 700,
   },
   server: { proxy: { "/v1": api } },
 });

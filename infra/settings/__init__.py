@@ -121,8 +121,13 @@ class Settings(
         return url.rstrip("/")
 
     def media_origins(self) -> tuple[str, ...]:
-        """Origins besides the API from which browsers load clips, without repetitions."""
+        """Origins besides the API from which the console loads media, without repetitions.
+
+        Where streams may come from this machine, the console may show them.
+        """
         found = list(self.console_media_origins)
+        if self.allow_private_urls:
+            found += ["http://127.0.0.1:*", "http://localhost:*"]
         if self.clip_cdn_url is not None:
             found.append(urlsplit(self.clip_cdn_url)._replace(path="", query="").geturl())
         return tuple(dict.fromkeys(found))
