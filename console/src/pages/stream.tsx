@@ -40,7 +40,19 @@ export default function StreamPage() {
           {isRunning && (isConnected ? " · updates live" : " · reconnecting …")}
         </>
       }
-      actions={<a class="button" href="/console">All streams</a>}
+      actions={
+        <>
+          <a class="button" href={`/console/streams/${id}/feed`}>
+            Feed
+          </a>
+          <a class="button" href={`/console/reels?stream=${id}`}>
+            Reel
+          </a>
+          <a class="button" href="/console">
+            All streams
+          </a>
+        </>
+      }
     >
       {error && <ProblemNote error={error} onRetry={stream.reload} />}
       {moments.error && <ProblemNote error={moments.error} onRetry={moments.reload} />}
