@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple
@@ -36,12 +36,14 @@ __all__ = ["DemoOptions", "run_demo"]
 
 _INTERRUPTIONS: Final = (signal.SIGINT, signal.SIGTERM)
 _BAD_REQUEST: Final = 2
+_FORBIDDEN: Final = 403
 _REQUEST_TIMEOUT: Final = 60.0
 _BUSY_INTERVAL: Final = 0.5
 _DEFAULT_MATCH: Final = "soccer"
 _FILM_MINUTES: Final = 4.0
 # Encoding the lower qualities takes 12 % of a core at real time, half a core at four times that.
 _LADDER_PACE: Final = 2.0
+_SIGN_IN_LIFETIME: Final = timedelta(hours=1)
 
 
 async def run_demo(options: DemoOptions) -> int:
@@ -97,6 +99,23 @@ class _Interruption:
         if not self.signal and task is not None:
             self.signal = number
             task.cancel()
+
+
+async def _console_url(api: AsyncHighlightsClient, ready: Ready) -> str:
+    """Return the URL of the console, with a sign-in that works once if the key may make keys."""
+    url = f"{ready.api_url}/console"
+    try:
+        key = await api.keys.create(
+            "console sign-in",
+            ["admin"],
+            mode="test",
+            expires_at=datetime.now(UTC) + _SIGN_IN_LIFETIME,
+        )
+    except ApiError as error:
+        if error.status != _FORBIDDEN:
+            raise
+        return url
+    return f"{url}#sign-in={key.id}:{key.key} (signs in once)"
 
 
 async def _run_module(*command: str) -> int:
@@ -159,7 +178,7 @@ class _Demo:
             code = await self._play(source, truth or source.truth, stack.check, ready)
             self._say_where(ready)
             if options.keep:
-                await self._linger()
+                await self._linger(ready)
         if code == 0 and not options.keep:
             shutil.rmtree(self._state, ignore_errors=True)
         return code
@@ -238,7 +257,11 @@ class _Demo:
                 AsyncHighlightsClient(ready.api_url, ready.api_key)
             )
             origin = await exits.enter_async_context(LiveOrigin(source.video, playing))
-            self.display.say(f"Playing {source.video} at {pace:g}x: {origin.master_url}")
+            self.display.say(f"Console:      {await _console_url(api, ready)}")
+            self.display.say(
+                f"Playing {source.video} at {pace:g}x, which takes {origin.duration / pace:.0f} s: "
+                f"{origin.master_url}"
+            )
             started = await api.streams.analyze(
                 origin.master_url, game=source.game, title=source.video.stem
             )
@@ -349,7 +372,9 @@ class _Demo:
         if self._options.keep:
             say(f"API key:      {ready.api_key}")
 
-    async def _linger(self) -> None:
+    async def _linger(self, ready: Ready) -> None:
+        async with AsyncHighlightsClient(ready.api_url, ready.api_key) as api:
+            self.display.say(f"Console:      {await _console_url(api, ready)}")
         self.display.say("Everything is still running. Ctrl-C stops it.", style="bold")
         try:
             await asyncio.Event().wait()

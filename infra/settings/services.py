@@ -99,8 +99,8 @@ class ApiSettings(SettingsSection):
     )
     console_media_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_parts)] = Field(
         default=(),
-        description="Origins besides the API from which the console may load media, such as those of "
-        "the S3 bucket of `CLIP_STORE` and of live streams, separated by commas. That of "
+        description="Origins besides the API from which the console may load media, such as those "
+        "of the S3 bucket of `CLIP_STORE` and of live streams, separated by commas. That of "
         "`CLIP_CDN_URL` is allowed anyway.",
     )
     redis_url: RedisUrl | None = Field(

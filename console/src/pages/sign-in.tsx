@@ -77,6 +77,6 @@ function expired(problem: unknown): ApiError {
   return new ApiError({
     ...problem.problem,
     title: "This sign-in link was used before or has expired",
-    detail: "A link works once. Sign in with an API key, or make another link with `highlights sign-in`.",
+    detail: "A link works once. Sign in with an API key instead.",
   });
 }
