@@ -301,7 +301,7 @@ function JsonEditor(props: { patch: Patch; onPatch: (patch: Patch) => void; prof
       </div>
       <div>
         <h2>The profile with it</h2>
-        <pre tabIndex={0} aria-label="The profile with the override">
+        <pre role="region" tabIndex={0} aria-label="The profile with the override">
           {JSON.stringify(props.profile, null, 2)}
         </pre>
       </div>

@@ -193,7 +193,7 @@ function answerOf(of: Delivery): string {
 function Redeliver({ of, onDone }: { of: Delivery; onDone: () => void }) {
   return (
     <ActionButton
-      label={`Send ${of.event_type} again`}
+      label={`Send again: ${of.event_type}`}
       done={`${of.event_type} is sent again`}
       onAction={async () => {
         await unwrap(
@@ -236,7 +236,7 @@ function DeliveryDialog({ id, onClose }: { id: string; onClose: () => void }) {
             ]}
           />
           <h3>Payload</h3>
-          <pre tabIndex={0} aria-label="Payload">
+          <pre role="region" tabIndex={0} aria-label="Payload">
             {data.data ? JSON.stringify(data.data, null, 2) : "Your key has no scope `read`."}
           </pre>
         </>
