@@ -161,7 +161,11 @@ def create_app(shared: ServiceRegistry, *, close: Callable[[], Awaitable[None]])
     app.state.parameters = _PARAMETERS
     app.router.routes.extend(_API.routes)
     add_documentation(app)
-    add_console(app, media_origins=services.settings.media_origins())
+    add_console(
+        app,
+        media_origins=services.settings.media_origins(),
+        temporal_url=services.settings.console_temporal_url,
+    )
     complete_document(app)
     document_events(app)
     add_exception_handlers(app)
