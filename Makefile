@@ -144,6 +144,11 @@ docs: $(READY) ## Write the generated pages of docs/
 	@$(BIN)/python -m tools.configuration_page >docs/configuration.md.partial
 	@mv docs/configuration.md.partial docs/configuration.md
 
+.PHONY: screenshots
+screenshots: setup ## Take the pictures of the console for docs/ while its browser tests run
+	@bin/system-packages
+	@SCREENSHOTS=docs $(BIN)/pytest tests/e2e/test_console.py -k "timeline_shows or bounds"
+
 .PHONY: schema
 schema: setup ## Write the expected schema and freeze the revisions, after adding one
 	@PYTHONPATH=. $(BIN)/python tools/schema.py

@@ -488,6 +488,7 @@ def _addresses(running: Running) -> Table:
     for name, value in (
         ("API", running.api_url),
         ("API docs", running.docs_url),
+        ("Console", f"{running.api_url}/console"),
         ("API key", running.api_key),
         ("Temporal UI", running.temporal_ui_url or running.temporal_address),
         ("Clips", running.clips),

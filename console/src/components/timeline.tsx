@@ -28,6 +28,8 @@ export function Timeline({ stream, moments, selected, onSelect, isLive }: Props)
   const scroller = useRef<HTMLDivElement>(null);
   const end = Math.max(stream.position, ...moments.map((each) => each.end), 30);
   const width = end * scale;
+  // A moment is proposed only once its media is analyzed; the position of the stream may say so later.
+  const analyzed = Math.max(stream.analyzed, ...moments.map((each) => each.end));
   const box = (start: number, stop: number) => ({
     left: `${start * scale}px`,
     width: `${Math.max((stop - start) * scale, 3)}px`,
@@ -66,11 +68,11 @@ export function Timeline({ stream, moments, selected, onSelect, isLive }: Props)
             ))}
           </Lane>
           <Lane name="Media">
-            <span class="span analyzed" style={box(0, stream.analyzed)} title={`Analyzed until ${clock(stream.analyzed)}`} />
-            {stream.position > stream.analyzed && (
+            <span class="span analyzed" style={box(0, analyzed)} title={`Analyzed until ${clock(analyzed)}`} />
+            {stream.position > analyzed && (
               <span
                 class="span waiting"
-                style={box(stream.analyzed, stream.position)}
+                style={box(analyzed, stream.position)}
                 title={`Received until ${clock(stream.position)}, not yet analyzed`}
               />
             )}
