@@ -257,7 +257,6 @@ class _Demo:
                 AsyncHighlightsClient(ready.api_url, ready.api_key)
             )
             origin = await exits.enter_async_context(LiveOrigin(source.video, playing))
-            self.display.say(f"Console:      {await _console_url(api, ready)}")
             self.display.say(
                 f"Playing {source.video} at {pace:g}x, which takes {origin.duration / pace:.0f} s: "
                 f"{origin.master_url}"
@@ -265,6 +264,7 @@ class _Demo:
             started = await api.streams.analyze(
                 origin.master_url, game=source.game, title=source.video.stem
             )
+            self.display.say(f"Console:      {await _console_url(api, ready)}")
             # Only now does the event begin, so that its first second is media time 0.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_REQUEST_TIMEOUT):

@@ -70,7 +70,20 @@ async def test_a_stream_is_listed_with_its_state_and_lag_after_signing_in(tab: C
     await tab.sign_in()
     row = tab.page.get_by_role("row").nth(1)
     await expect(row).to_contain_text("live")
-    await expect(row.locator("td[data-name='Behind live']")).to_have_text(re.compile(r"\d s"))
+    await expect(row.locator("td[data-name='Behind live']")).to_have_text(re.compile(r"\d (s|min)"))
+
+
+async def test_the_timeline_shows_moments_as_they_are_decided_and_why(tab: ConsoleTab) -> None:
+    await tab.sign_in()
+    await tab.open_stream()
+    await tab.page.get_by_role("button", name=MOMENT).first.click()
+    decision = tab.page.get_by_role("region", name="Decision")
+    await expect(decision).to_contain_text("Why it was chosen")
+    await expect(decision).to_contain_text("Scored 0.")
+    await expect(tab.page.get_by_role("group", name="Sound")).to_be_visible()
+    await expect(tab.page.get_by_role("region", name="Gaps")).to_contain_text("Nothing is miss")
+    await tab.until_it_plays("video[aria-label='Live picture']")
+    await tab.picture("console-timeline")
 
 
 async def test_a_wrong_key_is_refused_with_the_reason(tab: ConsoleTab) -> None:
@@ -92,19 +105,6 @@ async def test_the_link_of_the_demo_signs_in_once(tab: ConsoleTab, show: Show) -
     await expect(tab.page.get_by_role("alert")).to_contain_text("used before")
 
 
-async def test_the_timeline_shows_moments_as_they_are_decided_and_why(tab: ConsoleTab) -> None:
-    await tab.sign_in()
-    await tab.open_stream()
-    await tab.page.get_by_role("button", name=MOMENT).first.click()
-    decision = tab.page.get_by_role("region", name="Decision")
-    await expect(decision).to_contain_text("Why it was chosen")
-    await expect(decision).to_contain_text("Scored 0.")
-    await expect(tab.page.get_by_role("group", name="Sound")).to_be_visible()
-    await expect(tab.page.get_by_role("region", name="Gaps")).to_contain_text("Nothing is miss")
-    await tab.until_it_plays("video[aria-label='Live picture']")
-    await tab.picture("console-timeline")
-
-
 async def test_a_clip_plays_on_the_timeline_while_the_pointer_is_on_it(tab: ConsoleTab) -> None:
     await tab.sign_in()
     await tab.open_stream()
@@ -112,7 +112,7 @@ async def test_a_clip_plays_on_the_timeline_while_the_pointer_is_on_it(tab: Cons
     await tab.until_it_plays(".hover-clip video")
 
 
-async def test_a_highlight_plays_and_its_corrected_bounds_make_a_new_clip(tab: ConsoleTab) -> None:
+async def test_a_highlight_plays_and_its_bounds_can_be_corrected(tab: ConsoleTab) -> None:
     page = tab.page
     await tab.sign_in()
     await tab.open_first_highlight()
@@ -125,8 +125,6 @@ async def test_a_highlight_plays_and_its_corrected_bounds_make_a_new_clip(tab: C
     await page.get_by_role("button", name="Save the bounds").click()
     await expect(page.get_by_role("status").filter(has_text="Saved")).to_be_visible()
     await expect(page.get_by_role("region", name="Feedback")).to_contain_text(f"to {corrected} s")
-    clip = page.get_by_role("region", name="Clip", exact=True)
-    await expect(clip).to_contain_text(f"to {corrected} s, ready")
 
 
 async def test_an_opinion_is_listed_with_the_highlight(tab: ConsoleTab) -> None:

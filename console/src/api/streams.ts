@@ -38,3 +38,14 @@ export async function readMoments(
   } while (cursor);
   return found;
 }
+
+/** Read the latest events of a stream's feed, newest first. */
+export async function readFeed(stream: string, signal: AbortSignal): Promise<Schemas["FeedEventResult"][]> {
+  const page = await unwrap(
+    api.GET("/v1/streams/{stream_id}/feed-events", {
+      params: { path: { stream_id: stream }, query: { limit: PAGE } },
+      signal,
+    }),
+  );
+  return page.data;
+}

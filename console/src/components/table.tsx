@@ -1,4 +1,5 @@
-// A table that becomes a list of cards on a phone.
+// A table that becomes a list of cards on a phone. Roles are explicit because the style of the cards,
+// which shows rows as blocks, would otherwise take them away.
 import type { ComponentChildren } from "preact";
 
 export interface Column<Row> {
@@ -14,22 +15,22 @@ export function Table<Row>(props: {
   rowKey: (row: Row) => string;
 }) {
   return (
-    <table>
+    <table role="table">
       <caption class="sr-only">{props.caption}</caption>
-      <thead>
-        <tr>
+      <thead role="rowgroup">
+        <tr role="row">
           {props.columns.map(({ name, isNumber }) => (
-            <th key={name} scope="col" class={isNumber ? "number" : undefined}>
+            <th key={name} scope="col" role="columnheader" class={isNumber ? "number" : undefined}>
               {name}
             </th>
           ))}
         </tr>
       </thead>
-      <tbody>
+      <tbody role="rowgroup">
         {props.rows.map((row) => (
-          <tr key={props.rowKey(row)}>
+          <tr role="row" key={props.rowKey(row)}>
             {props.columns.map(({ name, cell, isNumber }) => (
-              <td key={name} data-name={name} class={isNumber ? "number" : undefined}>
+              <td key={name} role="cell" data-name={name} class={isNumber ? "number" : undefined}>
                 {cell(row)}
               </td>
             ))}

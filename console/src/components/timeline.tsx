@@ -1,7 +1,8 @@
 // The timeline of a stream: its media with gaps, the evidence by channel, and the decisions.
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { StreamDetail } from "../api/streams";
+import { useLoad } from "../api/load";
+import { readFeed, type StreamDetail } from "../api/streams";
 import { clock, duration } from "./format";
 import { CHANNELS, channelOf, type Highlight } from "./highlights";
 
@@ -10,6 +11,7 @@ const ZOOMS = [
   ["Normal", 4],
   ["Close", 12],
 ] as const;
+const FEED_REFRESH_MS = 5000;
 const LABELS_PX = 112;
 const TICK_PX = 80;
 const TICKS_S = [5, 10, 15, 30, 60, 120, 300, 600, 1800];
@@ -23,6 +25,7 @@ interface Props {
 }
 
 export function Timeline({ stream, moments, selected, onSelect, isLive }: Props) {
+  const feed = useLoad((signal) => readFeed(stream.id, signal), [stream.id], isLive ? FEED_REFRESH_MS : undefined);
   const [scale, setScale] = useState<number>(4);
   const [follows, setFollows] = useState(true);
   const scroller = useRef<HTMLDivElement>(null);
@@ -101,6 +104,21 @@ export function Timeline({ stream, moments, selected, onSelect, isLive }: Props)
               )}
             </Lane>
           ))}
+          {feed.data && feed.data.length > 0 && (
+            <Lane name="Feed events">
+              {feed.data.map(
+                ({ id, kind, place, outcome, detail }) =>
+                  place !== null && (
+                    <span
+                      key={id}
+                      class="span feed-event"
+                      style={box(place, place)}
+                      title={`${clock(place)} ${kind}, ${outcome}${detail && `: ${detail}`}`}
+                    />
+                  ),
+              )}
+            </Lane>
+          )}
           <Lane name="Decisions" isTall>
             {moments.map((each) => (
               <button
