@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import ViewportSize, expect
 
 from demo.match import Match
 from tests.e2e.conftest import Stack
@@ -21,7 +21,7 @@ from tests.e2e.console import ConsoleTab, console_tab
 from tests.e2e.installation import ROOT, command
 
 pytestmark = [pytest.mark.serial, pytest.mark.slow]
-PHONE = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 FIRST_LOAD_BYTES = 150 << 10
 MOMENT = re.compile("(confirmed|pending), score")
 
