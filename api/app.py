@@ -43,6 +43,7 @@ from api.middleware.routing import (
 )
 from api.middleware.size_limits import BodyLimit, HeaderLimit
 from api.openapi.document import add_documentation, complete_document, document_events
+from api.profiles import preview as profile_preview
 from api.profiles import routes as profiles
 from api.profiles import taste
 from api.services import Services
@@ -90,7 +91,7 @@ _RESOURCES: Final = (
     *(clip_playback, clips_on_demand),
     embeds,
     *(search, review, highlights, feedback, clips, exports, export_batches, branding),
-    *(profiles, taste, feed),
+    *(profiles, profile_preview, taste, feed),
     *(connections, tenant_events, deliveries, webhooks),
     *(usage, keys, audit, egress, health),
 )
@@ -166,7 +167,11 @@ def create_app(shared: ServiceRegistry, *, close: Callable[[], Awaitable[None]])
     app.router.routes.extend(_API.routes)
     add_documentation(app)
     add_documentation_site(app)
-    add_console(app, media_origins=services.settings.media_origins())
+    add_console(
+        app,
+        media_origins=services.settings.media_origins(),
+        temporal_url=services.settings.console_temporal_url,
+    )
     complete_document(app)
     document_events(app)
     add_exception_handlers(app)

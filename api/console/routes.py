@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI, Response
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from api.errors.problems import RouteNotFoundProblem
 
@@ -42,12 +42,19 @@ def content_policy(media_origins: Sequence[str]) -> str:
     )
 
 
-def add_console(app: FastAPI, *, media_origins: Sequence[str], dist: Path = DIST) -> None:
+def add_console(
+    app: FastAPI,
+    *,
+    media_origins: Sequence[str],
+    temporal_url: str | None = None,
+    dist: Path = DIST,
+) -> None:
     """Serve the console. Paths that are no file show its page, which knows what they mean.
 
     Args:
         app: the API. Routes below `/console/` that were added before come first.
         media_origins: see `content_policy`.
+        temporal_url: address of the namespace in the Temporal UI, to link workflows.
         dist: where the build is.
     """
     headers = {
@@ -70,6 +77,10 @@ def add_console(app: FastAPI, *, media_origins: Sequence[str], dist: Path = DIST
             return _file(dist / Path(path).name, headers={"Cache-Control": "no-cache"})
         return await page()
 
+    async def settings() -> Response:
+        return JSONResponse({"temporal_url": temporal_url}, headers={"Cache-Control": "no-cache"})
+
+    app.add_api_route("/console/settings.json", settings, include_in_schema=False)
     app.add_api_route("/console", page, include_in_schema=False)
     app.add_api_route("/console/assets/{name}", asset, include_in_schema=False)
     app.add_api_route("/console/{path:path}", file_or_page, include_in_schema=False)

@@ -44,6 +44,7 @@ _COSTS: Final[Mapping[str, int]] = {
     "create_export_batch": 10,  # starts many of them
     "create_export": 10,  # starts encoders that run for minutes
     "match_profile": 5,  # searches all names of all games
+    "preview_override": 5,  # validates all profiles, decides on up to 5,000 candidates
     "put_override": 5,  # validates all profiles
     "find_similar_highlights": 5,  # compares up to a thousand
     "search_highlights": 5,  # ranks up to a thousand

@@ -242,6 +242,7 @@ LINKS: Final[dict[tuple[str, str], tuple[Link, ...]]] = {
     ("getClip", "200"): (Link("getHighlight", "highlight_id", "/highlight_id"),),
     ("listProfiles", "200"): (Link("getProfile", "profile_id", "/data/0/id"),),
     ("matchProfile", "200"): (Link("getProfile", "profile_id", "/profile_id"),),
+    ("previewProfileOverride", "200"): (Link("getStream", "stream_id", "/stream/stream_id"),),
     ("putProfileOverride", "201"): _OVERRIDE,
     ("putProfileOverride", "200"): _OVERRIDE,
     ("createKey", "201"): _KEY,

@@ -90,6 +90,7 @@ NAMES: Final = {
     "RenditionModel": "ExportRendition",
     "RenditionRequest": "CreateRenditionRequest",
     "Receipt": "InboundEventReceipt",
+    "PreviewRequest": "PreviewProfileOverrideRequest",
     "ReplayRequest": "ReplayEventsRequest",
     "ReplayResult": "ReplayEventsResponse",
     "Release": "HighlightRelease",

@@ -12,6 +12,19 @@ const PAGES = [
   { path: "/console", label: "Streams", menu: true, page: lazy(() => import("./pages/streams")) },
   { path: "/console/streams/:id", label: "Stream", menu: false, page: lazy(() => import("./pages/stream")) },
   { path: "/console/highlights/:id", label: "Highlight", menu: false, page: lazy(() => import("./pages/highlight")) },
+  { path: "/console/exports", label: "Exports", menu: true, page: lazy(() => import("./pages/exports")) },
+  { path: "/console/exports/new", label: "New export", menu: false, page: lazy(() => import("./pages/new-export")) },
+  { path: "/console/exports/:id", label: "Export", menu: false, page: lazy(() => import("./pages/export")) },
+  { path: "/console/reels", label: "Reels", menu: true, page: lazy(() => import("./pages/reels")) },
+  { path: "/console/streams/:id/feed", label: "Feed", menu: false, page: lazy(() => import("./pages/feed")) },
+  { path: "/console/profiles", label: "Game profiles", menu: true, page: lazy(() => import("./pages/profiles")) },
+  { path: "/console/profiles/:id", label: "Profile", menu: false, page: lazy(() => import("./pages/profile")) },
+  { path: "/console/usage", label: "Usage", menu: true, page: lazy(() => import("./pages/usage")) },
+  { path: "/console/webhooks", label: "Webhooks", menu: true, page: lazy(() => import("./pages/webhooks")) },
+  { path: "/console/webhooks/:id", label: "Webhook", menu: false, page: lazy(() => import("./pages/webhook")) },
+  { path: "/console/connections", label: "Connections", menu: true, page: lazy(() => import("./pages/connections")) },
+  { path: "/console/connections/:id", label: "Connection", menu: false, page: lazy(() => import("./pages/connection")) },
+  { path: "/console/keys", label: "Keys", menu: true, page: lazy(() => import("./pages/keys")) },
 ];
 const NotFound = lazy(() => import("./pages/not-found"));
 

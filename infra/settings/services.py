@@ -111,6 +111,12 @@ class ApiSettings(SettingsSection):
         "of the S3 bucket of `CLIP_STORE` and of live streams, separated by commas. That of "
         "`CLIP_CDN_URL` is allowed anyway.",
     )
+    console_temporal_url: HttpUrl | None = Field(
+        default=None,
+        description="Address of the namespace in the Temporal UI, such as "
+        "`https://temporal.example.com/namespaces/default`. The console then links streams to "
+        "their workflows. Everyone who can open the console sees the address.",
+    )
     redis_url: RedisUrl | None = Field(
         default=None,
         validation_alias="REDIS_URL",

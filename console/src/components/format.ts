@@ -29,3 +29,10 @@ export function ago(timestamp: string, now: number = Date.now()): string {
 export function words(code: string): string {
   return code.replaceAll("_", " ");
 }
+
+/** A size such as `1.4 MB`. */
+export function bytes(count: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const power = Math.min(Math.floor(Math.log10(Math.max(count, 1)) / 3), units.length - 1);
+  return `${(count / 1000 ** power).toFixed(power > 1 ? 1 : 0)} ${units[power]}`;
+}

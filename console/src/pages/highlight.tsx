@@ -43,7 +43,16 @@ export default function HighlightPage() {
           <StatusBadge status={data.status} /> {clock(data.peak)} · {words(data.tier)} · {data.game}
         </>
       }
-      actions={<a class="button" href={`/console/streams/${data.stream_id}`}>Stream</a>}
+      actions={
+        <>
+          <a class="button" href={`/console/exports/new?highlight=${data.id}`}>
+            Export
+          </a>
+          <a class="button" href={`/console/streams/${data.stream_id}`}>
+            Stream
+          </a>
+        </>
+      }
     >
       <div class="columns">
         <div>

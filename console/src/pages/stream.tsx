@@ -5,6 +5,7 @@ import { api, unwrap } from "../api/client";
 import { followEvents } from "../api/events";
 import { useLoad } from "../api/load";
 import { behindLive, isActive, readMoments, type StreamDetail } from "../api/streams";
+import { useWorkflows } from "../api/temporal";
 import { EvidenceList, ReasonList, STATUSES, StatusBadge, type Highlight } from "../components/highlights";
 import { clock, duration } from "../components/format";
 import { Badge, Empty, Facts, Loading, Page, ProblemNote } from "../components/page";
@@ -27,6 +28,7 @@ export default function StreamPage() {
   const moments = useLoad((signal) => readMoments(id, STATUSES, signal), [id], REFRESH_MS);
   const isConnected = useEvents(id, isRunning, moments.reload);
   const [selected, setSelected] = useState<string>();
+  const workflows = useWorkflows(id);
   const { data, error } = stream;
   if (!data) return error ? <Page title="Stream"><ProblemNote error={error} /></Page> : <Loading />;
   const found = moments.data ?? [];
@@ -40,7 +42,24 @@ export default function StreamPage() {
           {isRunning && (isConnected ? " · updates live" : " · reconnecting …")}
         </>
       }
-      actions={<a class="button" href="/console">All streams</a>}
+      actions={
+        <>
+          {workflows && (
+            <a class="button" href={workflows} target="_blank" rel="noreferrer">
+              Workflows
+            </a>
+          )}
+          <a class="button" href={`/console/streams/${id}/feed`}>
+            Feed
+          </a>
+          <a class="button" href={`/console/reels?stream=${id}`}>
+            Reel
+          </a>
+          <a class="button" href="/console">
+            All streams
+          </a>
+        </>
+      }
     >
       {error && <ProblemNote error={error} onRetry={stream.reload} />}
       {moments.error && <ProblemNote error={moments.error} onRetry={moments.reload} />}

@@ -21,6 +21,7 @@ from api.feed import routes as feed
 from api.highlights import feedback, review, search
 from api.highlights import routes as highlights
 from api.keys import routes as keys
+from api.profiles import preview as profile_preview
 from api.profiles import routes as profiles
 from api.profiles import taste
 from api.streams import chapters as stream_chapters
@@ -58,6 +59,7 @@ RESOURCES = (
         export_batches,
         branding,
         profiles,
+        profile_preview,
         taste,
         usage,
         feed,
@@ -191,6 +193,7 @@ PROFILES = [
     ("GET", "/v1/profiles/{profile_id}"),
     ("GET", "/v1/profiles/{profile_id}/override"),
     ("PUT", "/v1/profiles/{profile_id}/override"),
+    ("POST", "/v1/profiles/{profile_id}/override/preview"),
     ("DELETE", "/v1/profiles/{profile_id}/override"),
     ("GET", "/v1/profiles/{profile_id}/override/history"),
     # test_taste.py

@@ -15,11 +15,12 @@ from infra.settings import Settings
 from tests.fakes.s3_server import cdn_private_key
 
 CDN = "https://clips.example.com"
+TEMPORAL = "https://temporal.example.com/namespaces/default"
 
 
 def served(dist: Path) -> httpx.AsyncClient:
     app = FastAPI()
-    add_console(app, media_origins=[CDN], dist=dist)
+    add_console(app, media_origins=[CDN], temporal_url=TEMPORAL, dist=dist)
     add_exception_handlers(app)
     app.add_middleware(RequestContext, https=False)
     transport = httpx.ASGITransport(app)
@@ -67,6 +68,13 @@ async def test_what_the_build_does_not_have_is_not_served(dist: Path, path: str)
         found = await client.get(f"/console/{path}")
     assert found.status_code == 404
     assert found.headers["cache-control"] == "no-store"
+
+
+async def test_the_page_learns_where_the_temporal_ui_is(dist: Path) -> None:
+    async with served(dist) as client:
+        found = await client.get("/console/settings.json")
+    assert found.json() == {"temporal_url": TEMPORAL}
+    assert found.headers["cache-control"] == "no-cache"
 
 
 async def test_a_checkout_without_the_build_names_the_command(tmp_path: Path) -> None:

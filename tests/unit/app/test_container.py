@@ -57,6 +57,7 @@ READ_ELSEWHERE: Final[Mapping[str, str | type[SettingsSection]]] = {
     "the API, for firewalls of tenants": "egress_addresses",
     "the API, for browsers": "cors_origins",
     "the API, for the console": "console_media_origins",
+    "the API, for the console's links": "console_temporal_url",
     "the worker, for media": "segment_store",
     "the worker, for its copies of media in S3": "media_cache_bytes",
     "migrations": "database_owner_url",

@@ -52,6 +52,11 @@ from tldrtv_highlights.models.highlights import (
 )
 from tldrtv_highlights.models.keys import CreatedKey, Key
 from tldrtv_highlights.models.policies import Policy, Review, Territories
+from tldrtv_highlights.models.previews import (
+    PreviewedHighlight,
+    ProfilePreview,
+    StreamPreview,
+)
 from tldrtv_highlights.models.profiles import (
     Override,
     OverrideDetail,
@@ -150,9 +155,11 @@ __all__ = [
     "Piece",
     "Playback",
     "Policy",
+    "PreviewedHighlight",
     "ProfileDetail",
     "ProfileList",
     "ProfileMatch",
+    "ProfilePreview",
     "ProfileRef",
     "ProfileSummary",
     "ProfileTaste",
@@ -167,6 +174,7 @@ __all__ = [
     "StreamDetail",
     "StreamEnd",
     "StreamEvent",
+    "StreamPreview",
     "StreamResult",
     "StreamResults",
     "TasteTrait",

@@ -14,6 +14,7 @@ from tldrtv_highlights.models import (
     ProfileDetail,
     ProfileList,
     ProfileMatch,
+    ProfilePreview,
     ProfileTaste,
 )
 
@@ -53,6 +54,23 @@ class Profiles(Resource[Transport]):
             revision: of the override that you have read and replace; None if there was none.
         """
         return Sent(path={"profile_id": profile_id}, headers=_seen(revision), body=patch)
+
+    @operation("POST /v1/profiles/{profile_id}/override/preview", ProfilePreview)
+    def preview_override(
+        self,
+        profile_id: str,
+        patch: Mapping[str, Any] | None = None,
+        *,
+        stream_id: str | None = None,
+    ) -> Sent:
+        """Validate an override and show its effect on a stream. Nothing is stored.
+
+        Args:
+            profile_id: such as `soccer`.
+            patch: as in `put_override`; None for the profile as it is now.
+            stream_id: a stream whose candidates are decided on again.
+        """
+        return Sent(path={"profile_id": profile_id}, body={"patch": patch, "stream_id": stream_id})
 
     @operation("DELETE /v1/profiles/{profile_id}/override", type(None), repeatable=False)
     def delete_override(self, profile_id: str, *, revision: int) -> Sent:
