@@ -1,6 +1,13 @@
 # Images of the API and of the worker: `docker build --target api .` and `--target worker`.
 # Migrations run in the API's image, with the command `highlights migrate`.
 
+FROM node:24-bookworm-slim AS console
+WORKDIR /src/console
+COPY console/package.json console/package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY console ./
+RUN npm run build
+
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
 COPY bin/uv.lock.txt ./
@@ -11,6 +18,7 @@ COPY requirements-runtime.lock ./
 RUN uv venv --python python3 /opt/highlights \
     && uv pip install --python /opt/highlights --no-deps --require-hashes -r requirements-runtime.lock
 COPY . .
+COPY --from=console /src/api/console/dist api/console/dist
 RUN uv build --wheel --require-hashes --build-constraints requirements.lock --out-dir dist \
     && uv pip install --python /opt/highlights --no-deps dist/*.whl
 

@@ -19,8 +19,12 @@ $(READY): requirements.lock pyproject.toml clients/python/pyproject.toml bin/boo
 	@touch $@
 
 .PHONY: setup
-setup: $(READY) ## Install everything: .venv from the lock, and the Temporal server
+setup: $(READY) console ## Install everything: .venv from the lock, the console, and the Temporal server
 	@$(BIN)/highlights setup
+
+.PHONY: console
+console: $(READY) ## Build the console that the API serves at /console, if its sources are newer
+	@bin/console build
 
 .PHONY: demo
 demo: setup $(if $(FILM),.venv/.footage) ## Watch highlights appear (INPUT= FILM=arena GAME= TRUTH= PACE= SEED= FEED= KEEP=1 REPORT=)
@@ -33,14 +37,16 @@ demo: setup $(if $(FILM),.venv/.footage) ## Watch highlights appear (INPUT= FILM
 dev: setup ## Run the whole stack on this machine until Ctrl-C
 	@exec $(BIN)/highlights dev
 
-# Serial tests run whole stacks against the clock. Under coverage a worker takes twice as long to
+# Tests of whole stacks run against the clock. Under coverage a worker takes twice as long to
 # start (6.7 s instead of 3.5 s to import it), and the product would not keep its own limits.
 .PHONY: test
-test: setup ## Run all tests, those that are not serial with coverage
+test: setup ## Run all tests, those of whole stacks without coverage
 	@bin/system-packages
-	@bin/locked-tools openapi playlists players external s3_server
+	@bin/locked-tools openapi oasdiff typescript playlists players external s3_server
 	@rm -f .coverage .coverage.*
-	@$(BIN)/pytest -m "not serial" -n $(PYTEST_WORKERS) --cov --cov-report=term --cov-fail-under=80
+	@$(BIN)/pytest -m "not serial and not stack" -n $(PYTEST_WORKERS) \
+	  --cov --cov-report=term --cov-fail-under=80
+	@$(BIN)/pytest -m stack -n $(PYTEST_WORKERS) --dist loadfile
 	@$(BIN)/pytest -m serial
 	@$(BIN)/coverage report --include='domain/*' --fail-under=95 >.coverage-domain \
 	  || { cat .coverage-domain; exit 1; }
@@ -49,7 +55,7 @@ test: setup ## Run all tests, those that are not serial with coverage
 external: setup ## Try the API and the media code with programs and samples of others, at length
 	@bin/system-packages
 	@bin/locked-tools openapi playlists external s3_server
-	@EXTERNAL_EXAMPLES=200 $(BIN)/pytest -m "not serial" -n $(PYTEST_WORKERS) tests/external \
+	@EXTERNAL_EXAMPLES=200 $(BIN)/pytest -m "not serial and not stack" -n $(PYTEST_WORKERS) tests/external \
 	  tests/integration/api/test_openapi.py tests/integration/api/test_openapi_lint.py \
 	  tests/integration/gemini/test_faults.py
 
@@ -66,12 +72,19 @@ fault-drill: setup ## Stop each server in turn during a stream; wait for its ale
 	@bin/locked-tools s3_server
 	@FAULT_DRILL=1 $(BIN)/pytest tests/integration/deploy/test_fault_drill.py
 
+.PHONY: fault-drills
+fault-drills: setup ## Kill, cut off and fill each part during a stream, then audit (DRILLS= DRILL_SEED=1)
+	@bin/system-packages
+	@bin/locked-tools s3_server
+	@FAULT_DRILLS=1 $(BIN)/pytest tests/e2e/test_fault_drills.py $${DRILLS:+-k "$$DRILLS"}
+
 .PHONY: lint
 lint: $(READY) lint-deploy ## Check format, style, types, import contracts and deployments
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@bin/console check
 	@bin/locked-tools actionlint
 	@for actionlint in "$${HIGHLIGHTS_HOME:-$$HOME/.cache/highlights}"/tools/actionlint-*/bin/actionlint; do \
 	  [ ! -x "$$actionlint" ] || "$$actionlint" .github/workflows/*; \
@@ -129,6 +142,10 @@ footage: $(READY) .venv/.footage ## Film the games of tools/footage that are not
 bench: setup .venv/.bench ## Run the measurements (BENCH= names some)
 	@$(BIN)/python -m benchmarks $${BENCH:-}
 
+.PHONY: bench-short
+bench-short: setup ## Check the ratios that CI holds, in half a minute
+	@$(BIN)/pytest -q tests/integration/benchmarks
+
 .PHONY: evaluate
 evaluate: setup .venv/.bench ## Compare what is found in your video with its truth (INPUT= TRUTH= GAME=)
 	@exec $(BIN)/python -m benchmarks.quality.evaluate "$${INPUT:?name your video}" \
@@ -138,6 +155,29 @@ evaluate: setup .venv/.bench ## Compare what is found in your video with its tru
 docs: $(READY) ## Write the generated pages of docs/
 	@$(BIN)/python -m tools.configuration_page >docs/configuration.md.partial
 	@mv docs/configuration.md.partial docs/configuration.md
+
+TYPESCRIPT := $${HIGHLIGHTS_HOME:-$$HOME/.cache/highlights}/tools/typescript-*/node_modules
+
+.PHONY: openapi
+openapi: $(READY) ## Write clients/openapi.json and the TypeScript types generated from it
+	@bin/locked-tools typescript
+	@$(BIN)/python -m tools.openapi_document
+	@$(BIN)/python -m tools.openapi_document types $(TYPESCRIPT)/openapi-typescript/bin/cli.js
+
+.PHONY: openapi-release
+openapi-release: $(READY) ## Make clients/openapi.json the document that later changes must not break
+	@$(BIN)/python -m tools.breaking_changes release
+
+.PHONY: docs-site
+docs-site: $(READY) ## Build the documentation site into api/static/docs; the API serves it at /console/docs
+	@mkdir -p build
+	@PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean >build/docs-site.log 2>&1 \
+	  || { grep -v '^INFO' build/docs-site.log >&2; exit 1; }
+
+.PHONY: screenshots
+screenshots: setup ## Take the pictures of the console for docs/ while its browser tests run
+	@bin/system-packages
+	@SCREENSHOTS=docs $(BIN)/pytest tests/e2e/test_console.py -k "timeline_shows or bounds"
 
 .PHONY: schema
 schema: setup ## Write the expected schema and freeze the revisions, after adding one
@@ -160,5 +200,6 @@ lock: ## Lock the newest versions that pyproject.toml allows
 .PHONY: clean
 clean: ## Remove what this checkout made; HIGHLIGHTS_HOME stays
 	@rm -rf .venv .coverage .coverage.* .coverage-domain .hypothesis .import_linter_cache \
-	  .mypy_cache .pytest_cache .ruff_cache build dist htmlcov ./*.egg-info
+	  .mypy_cache .pytest_cache .ruff_cache build dist htmlcov ./*.egg-info \
+	  api/console/dist console/node_modules console/openapi.json console/src/api/schema.d.ts
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -300,6 +300,7 @@ class StreamFollow:
             previous_window=self._analyzed_window(),
             profile_id=self._request.profile_id,
             profile_version=self._request.profile_version,
+            fed=self._request.fed,
         )
         try:
             count, result = await self._pool.result(request, seconds=self._request.analysis_timeout)

@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import heartbeating
 from activities.interfaces import Inbound
+from activities.tenant_turns import for_each_tenant
 from app.services.hms_events import EventDispatcher, EventProcessor, EventWriter
 from domain.hms.effects import StartStream
 from domain.hms.messages import (
@@ -61,15 +62,18 @@ class InboundActivities(Inbound):
 
     @activity.defn(name="relay_inbound")
     async def relay_inbound(self, request: RelayInput) -> RelayReport:
-        report = RelayReport()
         async with heartbeating():
-            for tenant_id in await self._database.tenant_ids():
-                report = await self._relay_tenant(tenant_id, request, report)
-        return report
+            reports = await for_each_tenant(
+                await self._database.tenant_ids(),
+                lambda tenant_id: self._relay_tenant(tenant_id, request),
+            )
+        return RelayReport(
+            tenants=sum(each.tenants for each in reports),
+            delivered=sum(each.delivered for each in reports),
+            left=sum(each.left for each in reports),
+        )
 
-    async def _relay_tenant(
-        self, tenant_id: UUID, request: RelayInput, report: RelayReport
-    ) -> RelayReport:
+    async def _relay_tenant(self, tenant_id: UUID, request: RelayInput) -> RelayReport:
         sessions = await self._processor.pending_sessions(
             tenant_id, min_age=timedelta(seconds=request.min_age), limit=request.batch
         )
@@ -87,11 +91,7 @@ class InboundActivities(Inbound):
                 left += 1
             else:
                 signaled += 1
-        return RelayReport(
-            tenants=report.tenants + bool(sessions),
-            delivered=report.delivered + signaled,
-            left=report.left + left,
-        )
+        return RelayReport(tenants=int(bool(sessions)), delivered=signaled, left=left)
 
     @activity.defn(name="managed_connections")
     async def managed_connections(self) -> ConnectionList:

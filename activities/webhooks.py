@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.heartbeat import heartbeating
 from activities.interfaces import Webhooks
+from activities.tenant_turns import for_each_tenant
 from app.services.webhooks import WebhookDispatcher
 from domain.webhooks.delivery import (
     AttemptOutcome,
@@ -96,8 +97,7 @@ class WebhookActivities(Webhooks):
     async def relay_events(self) -> OutboxRelayPass:
         tenants = await self._database.tenants_to_send_for()
         async with heartbeating():
-            for tenant in tenants:
-                await self._dispatcher.dispatch(tenant)
+            await for_each_tenant(tenants, self._dispatcher.dispatch)
         return OutboxRelayPass(tenants=len(tenants))
 
     def _delay(self, attempt: int) -> timedelta:

@@ -11,13 +11,16 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import audit, health
+from api import audit, egress, health
 from api.auth import charge_file
 from api.clips import on_demand as clips_on_demand
 from api.clips import playback as clip_playback
 from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
+from api.console.routes import add_console
+from api.documentation import add_documentation_site
+from api.embeds import routes as embeds
 from api.errors.handlers import add_exception_handlers
 from api.exports import batches as export_batches
 from api.exports import branding
@@ -40,6 +43,7 @@ from api.middleware.routing import (
 )
 from api.middleware.size_limits import BodyLimit, HeaderLimit
 from api.openapi.document import add_documentation, complete_document, document_events
+from api.profiles import preview as profile_preview
 from api.profiles import routes as profiles
 from api.profiles import taste
 from api.services import Services
@@ -49,6 +53,7 @@ from api.streams import events as stream_events
 from api.streams import routes as streams
 from api.usage import routes as usage
 from api.webhooks import deliveries
+from api.webhooks import events as tenant_events
 from api.webhooks import routes as webhooks
 from app.services.registry import ServiceRegistry
 
@@ -84,10 +89,11 @@ _RESOURCES: Final = (
     hms_webhooks,
     *(streams, stream_events, stream_chapters, deletions, recordings),
     *(clip_playback, clips_on_demand),
+    embeds,
     *(search, review, highlights, feedback, clips, exports, export_batches, branding),
-    *(profiles, taste, feed),
-    *(connections, deliveries, webhooks),
-    *(usage, keys, audit, health),
+    *(profiles, profile_preview, taste, feed),
+    *(connections, tenant_events, deliveries, webhooks),
+    *(usage, keys, audit, egress, health),
 )
 _DEPENDENCIES: Final = [
     Depends(require_acceptable),
@@ -109,6 +115,7 @@ _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "deletions", "description": "Deleted streams with proof, and legal holds."},
     {"name": "highlights", "description": "Highlights found in streams."},
     {"name": "clips", "description": "Clips of highlights and on demand."},
+    {"name": "embeds", "description": "Players of highlights for your pages."},
     {"name": "exports", "description": "Files of clips and streams in other formats."},
     {"name": "feed", "description": "Events of your feed, and highlights of your bets."},
     {"name": "profiles", "description": "Scoring rules of each game, and your overrides."},
@@ -159,6 +166,12 @@ def create_app(shared: ServiceRegistry, *, close: Callable[[], Awaitable[None]])
     app.state.parameters = _PARAMETERS
     app.router.routes.extend(_API.routes)
     add_documentation(app)
+    add_documentation_site(app)
+    add_console(
+        app,
+        media_origins=services.settings.media_origins(),
+        temporal_url=services.settings.console_temporal_url,
+    )
     complete_document(app)
     document_events(app)
     add_exception_handlers(app)

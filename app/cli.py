@@ -20,6 +20,7 @@ import typer
 from filelock import FileLock
 from rich.console import Console
 
+from app.devtools import devtools
 from app.settings import read_settings, require_database, require_temporal
 from domain.feed.adapters.match import FeedFormat
 from domain.tenants.addresses import network
@@ -295,6 +296,9 @@ cli.add_typer(keys, name="keys")
 
 
 cli.add_typer(tenants, name="tenants")
+
+
+cli.add_typer(devtools)
 
 
 @cli.command()
@@ -616,6 +620,48 @@ def reconcile() -> None:
 
     report = asyncio.run(reconcile_now(require_temporal(read_settings())))
     typer.echo(report.summary())
+
+
+@cli.command()
+def audit(
+    stream_id: Annotated[
+        UUID | None, typer.Argument(metavar="[STREAM]", help="Its id. Default: all streams.")
+    ] = None,
+    *,
+    tenant: Annotated[
+        str | None, typer.Option(help="Short name of the tenant; else that of the running `dev`.")
+    ] = None,
+    all_tenants: Annotated[
+        bool, typer.Option("--all-tenants", help="Compare the streams of every tenant.")
+    ] = False,
+    checksums: Annotated[
+        bool, typer.Option("--checksums", help="Read each clip and compare its SHA-256.")
+    ] = False,
+    grace: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds for which a new row or object is left alone."),
+    ] = 60.0,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Compare rows, stored objects, workflows and usage of streams; docs/audit.md says more.
+
+    It changes nothing. Ends with 1 if something does not agree.
+    """
+    from app.audit import AuditScope, run_audit
+    from app.commands import choose_tenant, with_services
+    from app.services.consistency.stream_audit import AuditOptions
+
+    if all_tenants and (stream_id or tenant):
+        raise typer.BadParameter("it goes with no stream and no tenant", param_hint="--all-tenants")
+    settings = read_settings()
+    scope = AuditScope(
+        tenant_id=None if all_tenants else choose_tenant(settings, tenant), stream_id=stream_id
+    )
+    options = AuditOptions(grace=grace, checksums=checksums)
+    is_clean = with_services(
+        lambda services: run_audit(services, scope, options=options, as_json=as_json)
+    )
+    raise typer.Exit(0 if is_clean else 1)
 
 
 @cli.command()

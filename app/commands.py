@@ -42,7 +42,7 @@ def choose_tenant(settings: Settings, slug: str | None) -> UUID:
     running = StateDirectory(settings.state_path()).running()
     if running is None or running.tenant_id is None:
         raise NotConfiguredError(
-            "It is not known whose highlight it is, since no `highlights dev` is running.",
+            "It is not known which tenant is meant, since no `highlights dev` is running.",
             remedy="Name the tenant by --tenant, as with `highlights keys create`.",
         )
     return UUID(running.tenant_id)

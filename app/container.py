@@ -264,8 +264,13 @@ class Container:
 
     @cached_property
     def media(self) -> MediaPool:
-        """Processes for analysis and for checks of rendered clips."""
+        """Processes for analysis only, so that live streams never wait for an export."""
         return self._pool(processes=self.settings.analyzer_processes)
+
+    @cached_property
+    def rendering(self) -> MediaPool:
+        """Processes that join, cut and check what is rendered: clips and exports."""
+        return self._pool(processes=self.settings.render_concurrency)
 
     @cached_property
     def webhooks(self) -> WebhookSender:

@@ -32,10 +32,13 @@ _REFUSED: Final = ("28", "3D")  # SQLSTATE classes: wrong credentials, no such d
 
 
 async def check_database(settings: Settings) -> None:
-    """Wait until the database answers, and log where it is and what its schema lacks.
+    """Wait until the database answers, and compare its schema with the expected one.
+
+    Of two releases that run at once, the older one finds changed constraints on the newer schema;
+    that is logged only. A table or column that does not exist means an older schema.
 
     Raises:
-        StartFailedError: it refuses the credentials, or does not answer in time.
+        StartFailedError: it refuses the credentials, does not answer in time, or was not migrated.
     """
     if settings.database_url is None:
         return
@@ -43,6 +46,11 @@ async def check_database(settings: Settings) -> None:
     _log.info("connecting", database=database_address(url), temporal=settings.temporal_address)
     await wait_for_database(url, within=settings.database_start_timeout)
     found = await compare_schema(url)
+    if found.absent:
+        raise StartFailedError(
+            f"The database's schema is older than this version: it lacks {summary(found.absent)}.",
+            remedy="Run `highlights migrate` with this version, before it starts.",
+        )
     if not found.matches:
         _log.error(
             "schema_incomplete", missing=summary(found.missing), remedy="run `highlights migrate`"

@@ -252,7 +252,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
     clips = ClipActivities(
         segments=container.segments,
         clips=container.clips,
-        pool=container.media,
+        pool=container.rendering,
         ffmpeg=find_ffmpeg(settings.ffmpeg_path),
         limits=FfmpegLimits(wall_seconds=settings.render_timeout),
         watermark=settings.watermark_path,
@@ -263,7 +263,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
         segments=container.segments,
         clips=container.clips,
         renderer=ExportRenderer(
-            pool=container.media,
+            pool=container.rendering,
             binary=find_ffmpeg(settings.ffmpeg_path),
             limits=FfmpegLimits(cpu_seconds=_EXPORT_CPU_SECONDS, wall_seconds=_EXPORT_CPU_SECONDS),
         ),

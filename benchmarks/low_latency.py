@@ -31,7 +31,7 @@ from activities.ingest.follower import PlaylistFollower
 from activities.ingest.follower_events import SegmentReady
 from activities.ingest.poller import PlaylistPoller
 from activities.ingest.store import StoreGuard
-from benchmarks.latency import figures_of
+from benchmarks.load.report import figures_of
 from benchmarks.quality.report import machine
 from demo.ffmpeg import ffmpeg_path
 from demo.origin import LiveOrigin, OriginOptions
@@ -204,8 +204,9 @@ def _edge_table(found: dict[tuple[float, bool], Followed]) -> Table:
     return table
 
 
-def _reload_table() -> Table:
-    texts = [_playlist(first) for first in range(_RELOADS + 1)]
+def reload_costs(size: int, *, reloads: int) -> tuple[float, float]:
+    """Return CPU seconds of a reload of `size` bytes as a whole, and with what is known of it."""
+    texts = [_playlist(first, size) for first in range(reloads + 1)]
     count = texts[0].count("#EXTINF")
     parser = PlaylistParser()
     parser.parse(texts[0], url=_URL)
@@ -214,12 +215,15 @@ def _reload_table() -> Table:
         since = first + count - 128
         whole += _timed(partial(parse_playlist, text, url=_URL, since=since))
         known += _timed(partial(parser.parse, text, url=_URL, since=since))
-    table = Table(title=f"CPU of a reload of {len(texts[0]) >> 10} KiB, {count} segments, in ms")
+    return whole / reloads, known / reloads
+
+
+def _reload_table() -> Table:
+    whole, known = reload_costs(_PLAYLIST_BYTES, reloads=_RELOADS)
+    table = Table(title=f"CPU of a reload of {_PLAYLIST_BYTES >> 10} KiB, in ms")
     for heading in ("as a whole", "with what is known", "ratio"):
         table.add_column(heading, justify="right")
-    table.add_row(
-        f"{1000 * whole / _RELOADS:.1f}", f"{1000 * known / _RELOADS:.2f}", f"{whole / known:.0f}"
-    )
+    table.add_row(f"{1000 * whole:.1f}", f"{1000 * known:.2f}", f"{whole / known:.0f}")
     return table
 
 
@@ -229,12 +233,12 @@ def _timed(parse: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def _playlist(first: int) -> str:
+def _playlist(first: int, least: int) -> str:
     noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
     head = f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n"
     entries: list[str] = []
     size, number = len(head), first
-    while size < _PLAYLIST_BYTES:
+    while size < least:
         date = (noon + timedelta(seconds=2 * number)).isoformat()
         entry = f"#EXT-X-PROGRAM-DATE-TIME:{date}\n#EXTINF:2.000000,\nsegment_{number:08d}.ts\n"
         entries.append(entry)

@@ -81,12 +81,12 @@ def speed(sizes: Sequence[int], repeats: int) -> None:
     print(f"{'candidates':>12} {'order':>10} {'CPU s':>8} {'us each':>8} {'confirmed':>10}")
     for size in sizes:
         for order, made in (("media time", broadcast), ("shuffled", stream)):
-            best, confirmed = _fastest(made(1, size, float(size)), repeats)
+            best, confirmed = fastest(made(1, size, float(size)), repeats)
             each = best / size * 1e6
             print(f"{size:>12,} {order:>10} {best:>8.3f} {each:>8.1f} {confirmed:>10,}")
 
 
-def _fastest(candidates: Sequence[HighlightCandidate], repeats: int) -> tuple[float, int]:
+def fastest(candidates: Sequence[HighlightCandidate], repeats: int) -> tuple[float, int]:
     """Return the least CPU time (s) of one call, and how many it confirms."""
     selector, watermark = HighlightSelector(profile()), float(len(candidates))
     best, confirmed = float("inf"), 0

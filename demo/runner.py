@@ -8,8 +8,9 @@ import secrets
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple
@@ -21,11 +22,13 @@ from demo.errors import DemoError, FilmError, UnusableInputError, UnusableTruthE
 from demo.feed import DelayedFeed
 from demo.film import GameFilm, find_film
 from demo.follow import Follower, clip_name
-from demo.match.generate import ensure_match
+from demo.match.generate import DURATION as MATCH_DURATION
+from demo.match.generate import ensure_match, find_match
 from demo.match.sport import SPORTS
 from demo.options import DEFAULT_SEED, INPUT_PACE, DemoOptions
 from demo.origin import LiveOrigin, OriginOptions
 from demo.origin.source import probe
+from demo.plan import DemoPlan
 from demo.playback import playback_problem
 from demo.report import FoundHighlight, Report, SegmentCount, write_report
 from demo.stack import Ready, Stack
@@ -37,12 +40,14 @@ __all__ = ["DemoOptions", "run_demo"]
 
 _INTERRUPTIONS: Final = (signal.SIGINT, signal.SIGTERM)
 _BAD_REQUEST: Final = 2
+_FORBIDDEN: Final = 403
 _REQUEST_TIMEOUT: Final = 60.0
 _BUSY_INTERVAL: Final = 0.5
 _DEFAULT_MATCH: Final = "soccer"
 _FILM_MINUTES: Final = 4.0
 # Encoding the lower qualities takes 12 % of a core at real time, half a core at four times that.
 _LADDER_PACE: Final = 2.0
+_SIGN_IN_LIFETIME: Final = timedelta(hours=1)
 
 
 async def run_demo(options: DemoOptions) -> int:
@@ -100,6 +105,23 @@ class _Interruption:
             task.cancel()
 
 
+async def _console_url(api: AsyncHighlightsClient, ready: Ready) -> str:
+    """Return the URL of the console, with a sign-in that works once if the key may make keys."""
+    url = f"{ready.api_url}/console"
+    try:
+        key = await api.keys.create(
+            "console sign-in",
+            ["admin"],
+            mode="test",
+            expires_at=datetime.now(UTC) + _SIGN_IN_LIFETIME,
+        )
+    except ApiError as error:
+        if error.status != _FORBIDDEN:
+            raise
+        return url
+    return f"{url}#sign-in={key.id}:{key.key} (signs in once)"
+
+
 async def _run_module(*command: str) -> int:
     """Run a module of the repository as a process, which computes for a while; it is stoppable."""
     process = await asyncio.create_subprocess_exec(
@@ -145,22 +167,24 @@ class _Demo:
         truth = read_truth(options.truth) if options.truth else None
         if options.input is not None and options.film is not None:
             raise UnusableInputError("Either a video or a film is played: leave out one of them.")
-        if options.input is not None:
-            await asyncio.to_thread(probe, options.input)
-        if options.film is not None:
-            find_film(options.home, options.film, seed=DEFAULT_SEED)
+        plan = await self._plan(truth)
         self._clips.mkdir(parents=True)
+        self.display.say("What will happen:")
+        for line in plan.lines():
+            self.display.say(line)
         if options.against is not None:
             return await self._run_against(options.against.rstrip("/"), truth)
+        began = time.monotonic()
         async with Stack(
             state_dir=self._state, home=options.home, log=self._directory / "stack.log"
         ) as stack:
             source = await self._source()
             ready = await self._until_ready(stack)
+            self.display.say(f"Ready after {time.monotonic() - began:.1f} s.")
             code = await self._play(source, truth or source.truth, stack.check, ready)
             self._say_where(ready)
             if options.keep:
-                await self._linger()
+                await self._linger(ready)
         if code == 0 and not options.keep:
             shutil.rmtree(self._state, ignore_errors=True)
         return code
@@ -186,18 +210,57 @@ class _Demo:
         self._say_where(ready)
         return code
 
+    async def _plan(self, truth: Truth | None) -> DemoPlan:
+        """Return what will happen.
+
+        Raises:
+            UnusableInputError: the input cannot be played.
+            FilmError: there is no such film.
+        """
+        options = self._options
+        missing = None
+        if options.input is not None:
+            probed = await asyncio.to_thread(probe, options.input)
+            source, seconds = options.input.name, probed.duration
+        elif options.film is not None:
+            film = find_film(options.home, options.film, seed=self._seed)
+            source, seconds = f"the film of {film.name}", 60 * _FILM_MINUTES
+            if not film.is_made:
+                missing = f"film {_FILM_MINUTES:g} minutes of {film.name}"
+        else:
+            source, seconds = f"a scripted match ({self._kind})", MATCH_DURATION
+            if not find_match(options.home, seed=self._seed, kind=self._kind).is_made:
+                missing = f"make {source}"
+        return DemoPlan(
+            source=source,
+            seconds=seconds,
+            pace=options.effective_pace,
+            missing=missing,
+            starts_stack=options.against is None,
+            has_truth=truth is not None or options.input is None,
+            keep=options.keep,
+        )
+
+    @property
+    def _seed(self) -> int:
+        return DEFAULT_SEED if self._options.seed is None else self._options.seed
+
+    @property
+    def _kind(self) -> str:
+        """The sport of the scripted match."""
+        return self._options.game if self._options.game in SPORTS else _DEFAULT_MATCH
+
     async def _source(self) -> _Source:
         """Return what to play; a film or the scripted match is made first if need be."""
         options = self._options
         if options.input is not None:
             return _Source(options.input, None, options.game)
-        seed = DEFAULT_SEED if options.seed is None else options.seed
+        seed, kind = self._seed, self._kind
         if options.film is not None:
             film = find_film(options.home, options.film, seed=seed)
             if not film.is_made:
                 await self._make_film(film)
             return _Source(film.video, read_truth(film.truth), options.game or film.game)
-        kind = options.game if options.game in SPORTS else _DEFAULT_MATCH
         command = ("demo.match", "--seed", str(seed), "--kind", kind, "--out", str(options.home))
         if await _run_module(*command):
             raise DemoError("The scripted match could not be made; the reason stands above.")
@@ -240,10 +303,14 @@ class _Demo:
             )
             origin = await exits.enter_async_context(LiveOrigin(source.video, playing))
             feed = self._feed(truth, origin)
-            self.display.say(f"Playing {source.video} at {pace:g}x: {origin.master_url}")
+            self.display.say(
+                f"Playing {source.video} at {pace:g}x, which takes {origin.duration / pace:.0f} s: "
+                f"{origin.master_url}"
+            )
             started = await api.streams.analyze(
                 origin.master_url, game=source.game, title=source.video.stem
             )
+            self.display.say(f"Console:      {await _console_url(api, ready)}")
             # Only now does the event begin, so that its first second is media time 0.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_REQUEST_TIMEOUT):
@@ -368,7 +435,9 @@ class _Demo:
         if self._options.keep:
             say(f"API key:      {ready.api_key}")
 
-    async def _linger(self) -> None:
+    async def _linger(self, ready: Ready) -> None:
+        async with AsyncHighlightsClient(ready.api_url, ready.api_key) as api:
+            self.display.say(f"Console:      {await _console_url(api, ready)}")
         self.display.say("Everything is still running. Ctrl-C stops it.", style="bold")
         try:
             await asyncio.Event().wait()

@@ -1,4 +1,7 @@
-"""${message}."""
+"""${message}.
+
+Add only: the release before this one runs on the new schema too (docs/releases.md).
+"""
 
 from __future__ import annotations
 

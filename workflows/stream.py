@@ -253,6 +253,16 @@ class StreamWorkflow:
         if self._followed.return_at is None or awaited < self._followed.return_at:
             self._return()
 
+    def _return_for_feed(self) -> None:
+        """Ask a `follow_stream` that began before the feed's first event to return.
+
+        The next one looks for events with each window, which costs a query.
+        """
+        if self._followed is None or self._followed.fed:
+            return
+        if workflow.patched("feed-begins"):
+            self._return()
+
     def _return(self) -> None:
         """Ask `follow_stream` to return what it has done."""
         if self._fetch is not None and self._followed is not None and not self._interrupted:
@@ -331,6 +341,7 @@ class StreamWorkflow:
             result = await steps.link_feed(self._ledger.link_request(ended=ended))
             self._linking = False
             self._discards += self._ledger.record_linked(result)
+            self._return_for_feed()
             if ended and not self._ledger.has_new_feed_events:
                 return
             await self._wait_to_link()

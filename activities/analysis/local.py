@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
+from uuid import UUID
 
 import structlog
 from temporalio import activity
@@ -11,6 +12,7 @@ from temporalio import activity
 from activities.analysis.state_store import AnalyzerStateStore
 from activities.heartbeat import heartbeating
 from activities.interfaces import Analysis
+from activities.tenant_turns import TenantTurns
 from app.services.feed.feed_service import FeedService
 from app.services.profiles import PinnedProfiles
 from domain.analysis.baseline import FRAME_HISTORY, highest_level
@@ -64,6 +66,8 @@ class LocalAnalysis(Analysis):
         self._pool = pool
         self._profiles = profiles
         self._feed = feed
+        # One more than the children, so that none waits for its next task.
+        self._turns = TenantTurns(pool.processes + 1)
         self._states = AnalyzerStateStore(
             segments, analyzer=ANALYZER, initial=DetectorState(), reset_event="analysis_starts_anew"
         )
@@ -94,7 +98,7 @@ class LocalAnalysis(Analysis):
         analyzed_seconds: list[float] = []
         levels: list[float] = []
         for number, window in enumerate(request.windows):
-            signals = await self._measure(window.segments, hud, state.reader)
+            signals = await self._measure(request.tenant_id, window.segments, hud, state.reader)
             reader = _last_memory(signals)
             _report_screen(request, before=state.reader, after=reader)
             pairs = list(zip(window.segments, signals, strict=True))
@@ -138,7 +142,7 @@ class LocalAnalysis(Analysis):
 
     async def _fed(self, request: AnalyzeWindowInput, *, since: float) -> Sequence[TimedMetadata]:
         """Return the events of the feed as markers; none while the database is unavailable."""
-        if self._feed is None:
+        if self._feed is None or not request.fed:
             return ()
         try:
             return await self._feed.markers(
@@ -156,28 +160,37 @@ class LocalAnalysis(Analysis):
         )
 
     async def _measure(
-        self, segments: Sequence[SegmentRef], hud: Hud | None, reader: ScreenMemory
+        self,
+        tenant_id: UUID,
+        segments: Sequence[SegmentRef],
+        hud: Hud | None,
+        reader: ScreenMemory,
     ) -> list[SegmentSignals | None]:
         files = [await self._file(segment) for segment in segments]
         stored = tuple(file for file in files if file is not None)
-        measured = iter(await self._measure_files(stored, hud, reader))
+        measured = iter(await self._measure_files(tenant_id, stored, hud, reader))
         return [next(measured) if file is not None else None for file in files]
 
     async def _measure_files(
-        self, files: tuple[SegmentFile, ...], hud: Hud | None, reader: ScreenMemory
+        self,
+        tenant_id: UUID,
+        files: tuple[SegmentFile, ...],
+        hud: Hud | None,
+        reader: ScreenMemory,
     ) -> Sequence[SegmentSignals | None]:
         """Measure all files in one child process; if that fails, each in its own process."""
         if not files:
             return ()
         try:
-            return await self._pool.run(measure_segments, files, hud, reader)
+            async with self._turns.slot(tenant_id):
+                return await self._pool.run(measure_segments, files, hud, reader)
         except Exception as error:  # noqa: BLE001 media may crash a child in any way
             _log.warning("segments_not_measured", segments=len(files), error=repr(error)[:200])
             if len(files) == 1:
                 return (None,)
         measured: list[SegmentSignals | None] = []
         for file in files:
-            measured += await self._measure_files((file,), hud, reader)
+            measured += await self._measure_files(tenant_id, (file,), hud, reader)
             reader = _last_memory(measured) or reader
         return measured
 

@@ -229,6 +229,24 @@ class HighlightNotFoundProblem(Problem):
     advice = "Check the id, and that the key belongs to the highlight's tenant."
 
 
+class EmbeddingDisabledProblem(Problem):
+    """The tenant does not allow its highlights to be embedded."""
+
+    code = "embedding_disabled"
+    status = 403
+    title = "Embedding disabled"
+    advice = "The tenant can allow it with `PUT /v1/embed-policy`."
+
+
+class OEmbedFormatProblem(Problem):
+    """The oEmbed response is not available in the requested format."""
+
+    code = "oembed_format"
+    status = 501
+    title = "Format not implemented"
+    advice = "Ask for `format=json`."
+
+
 class ClipNotFoundProblem(Problem):
     """The tenant has no such clip, or its file is not available."""
 

@@ -44,6 +44,7 @@ _COSTS: Final[Mapping[str, int]] = {
     "create_export_batch": 10,  # starts many of them
     "create_export": 10,  # starts encoders that run for minutes
     "match_profile": 5,  # searches all names of all games
+    "preview_override": 5,  # validates all profiles, decides on up to 5,000 candidates
     "put_override": 5,  # validates all profiles
     "find_similar_highlights": 5,  # compares up to a thousand
     "search_highlights": 5,  # ranks up to a thousand
@@ -53,12 +54,13 @@ BY_ADDRESS: Final = frozenset(
     {
         *("download_clip", "download_thumbnail", "play_highlight", "play_clip", "download_segment"),
         *("download_rendition", "download_rendition_index", "download_export_batch"),
+        *("show_player", "count_play", "describe_embed"),
     }
 )
 # 100ms sends the events of all tenants from a few addresses and gives up after three attempts
 # (docs.100ms.live, webhooks): one tenant's wrong secret must not block the others.
 UNLIMITED_PREFIXES: Final = ("/v1/webhooks/100ms",)
-LIMITED_PREFIX: Final = "/v1/"
+LIMITED_PREFIXES: Final = ("/v1/", "/embed/", "/oembed")
 
 
 def cost_of(route: str) -> int:
@@ -68,7 +70,7 @@ def cost_of(route: str) -> int:
 
 def is_limited(path: str) -> bool:
     """Return True if a path is rate limited; health checks and documentation are not."""
-    return path.startswith(LIMITED_PREFIX) and not path.startswith(UNLIMITED_PREFIXES)
+    return path.startswith(LIMITED_PREFIXES) and not path.startswith(UNLIMITED_PREFIXES)
 
 
 def routes_with_costs() -> frozenset[str]:

@@ -242,6 +242,7 @@ LINKS: Final[dict[tuple[str, str], tuple[Link, ...]]] = {
     ("getClip", "200"): (Link("getHighlight", "highlight_id", "/highlight_id"),),
     ("listProfiles", "200"): (Link("getProfile", "profile_id", "/data/0/id"),),
     ("matchProfile", "200"): (Link("getProfile", "profile_id", "/profile_id"),),
+    ("previewProfileOverride", "200"): (Link("getStream", "stream_id", "/stream/stream_id"),),
     ("putProfileOverride", "201"): _OVERRIDE,
     ("putProfileOverride", "200"): _OVERRIDE,
     ("createKey", "201"): _KEY,
@@ -333,6 +334,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "text": "crowd",
     "title": "Cup final",
     "variant": "720p",
+    "types": ["clip.ready"],
     "until": "2026-05-02T20:00:00Z",
 }
 _MATCH: Final = {"market": "next goal", "state": "2-1", "period": "2nd"}

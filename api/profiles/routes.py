@@ -9,7 +9,6 @@ from fastapi.responses import JSONResponse
 
 from api.auth import Administrator, AuditActor, Reader
 from api.errors.problems import (
-    FieldProblem,
     InvalidProfileProblem,
     OverrideNotFoundProblem,
     PreconditionFailedProblem,
@@ -30,6 +29,7 @@ from api.profiles.schemas import (
     ProfileId,
     ProfileList,
     ProfileSummary,
+    invalid_profile,
 )
 from api.services import ServicesDependency
 from app.services import profiles as override_service
@@ -170,7 +170,7 @@ async def put_override(
                 actor=actor,
             )
         except InvalidProfilesError as error:
-            raise _invalid(error, about=profile_id) from error
+            raise invalid_profile(error, about=profile_id) from error
     return JSONResponse(
         OverrideModel.of(override).model_dump(mode="json"),
         status_code=201 if former is None else 200,
@@ -209,7 +209,7 @@ async def delete_override(
                 actor=actor,
             )
         except InvalidProfilesError as error:
-            raise _invalid(error, about=profile_id) from error
+            raise invalid_profile(error, about=profile_id) from error
 
 
 def _etag(override: ProfileOverride) -> str:
@@ -225,22 +225,3 @@ def _check_seen(override: ProfileOverride | None, if_match: str | None) -> None:
         raise PreconditionRequiredProblem
     elif if_match not in {"*", _etag(override)}:
         raise PreconditionFailedProblem
-
-
-def _invalid(error: InvalidProfilesError, *, about: str) -> InvalidProfileProblem:
-    """Point into the body if the problem is in it; else name the document."""
-    own = f"override {about} revision"
-    return InvalidProfileProblem(
-        errors=[
-            FieldProblem(
-                pointer="".join(f"/{_escaped(key)}" for key in problem.path), detail=problem.words
-            )
-            if problem.source.startswith(f"{own} ")
-            else FieldProblem(pointer="", detail=str(problem))
-            for problem in error.problems
-        ]
-    )
-
-
-def _escaped(key: str | int) -> str:
-    return str(key).replace("~", "~0").replace("/", "~1")

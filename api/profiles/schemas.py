@@ -9,9 +9,10 @@ from uuid import UUID
 from fastapi import Header, Path
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
+from api.errors.problems import FieldProblem, InvalidProfileProblem
 from api.request_model import RequestModel
 from domain.profiles.catalog import TenantProfiles
-from domain.profiles.documents import ProfileOverride
+from domain.profiles.documents import InvalidProfilesError, ProfileOverride
 from domain.profiles.model import GameProfile, ProfileKind, Slug
 from domain.text import Name
 
@@ -141,3 +142,28 @@ class MatchRequest(RequestModel):
 
 def _is_overridden(profile_id: str, profiles: TenantProfiles) -> bool:
     return profile_id in profiles.overrides and profile_id not in profiles.refused
+
+
+def invalid_profile(
+    error: InvalidProfilesError, *, about: str, pointer: str = ""
+) -> InvalidProfileProblem:
+    """Return the problem of an invalid override, which the body has at `pointer`.
+
+    It points into the body if the fault is in it; else it names the document.
+    """
+    own = f"override {about} revision"
+    return InvalidProfileProblem(
+        errors=[
+            FieldProblem(
+                pointer=pointer + "".join(f"/{_escaped(key)}" for key in problem.path),
+                detail=problem.words,
+            )
+            if problem.source.startswith(f"{own} ")
+            else FieldProblem(pointer=pointer, detail=str(problem))
+            for problem in error.problems
+        ]
+    )
+
+
+def _escaped(key: str | int) -> str:
+    return str(key).replace("~", "~0").replace("/", "~1")

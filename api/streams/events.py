@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Protocol
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 from sqlalchemy.ext.asyncio import AsyncSession
-from starlette.types import Receive, Send
-from starlette.types import Scope as ConnectionScope
 
-from api.auth import KeyAuthorization, Reader
-from api.errors.problems import (
-    Problem,
-    StreamNotFoundProblem,
-    TooManyConnectionsProblem,
-)
+from api.auth import Reader
+from api.errors.problems import StreamNotFoundProblem, TooManyConnectionsProblem
 from api.errors.reference import WITH_KEY, documented
+from api.event_stream import EVENT_STREAM, EventResponse
 from api.highlights.schemas import HighlightModel
 from api.middleware.request_context import request_id_of
 from api.services import Services, ServicesDependency
 from api.streams.schemas import StreamModel
-from app.services.api_keys import KEY_LIFETIME
 from domain.highlights.selection import DecisionStatus
 from domain.streams.status import TERMINAL
 from domain.tenants.keys import Scope
-from infra.db.engine import DatabaseUnavailableError
 from infra.db.repositories import clips, highlights, streams
 from infra.db.repositories.streams import HighlightChange
-from infra.settings.services import EventSettings
 
 # Longer than any transaction that writes a highlight or a clip (`Database`'s statement timeout).
 _OVERLAP: Final = timedelta(seconds=20)
@@ -138,8 +128,6 @@ def _key(change: HighlightChange) -> tuple[UUID, bool]:
     return change.highlight_id, change.of_clip
 
 
-_MEDIA_TYPE: Final = "text/event-stream"
-_RETRY_MS: Final = 2000
 _EXAMPLE: Final = (
     "retry: 2000\n\n"
     'event: highlight\nid: 1777748707400000\ndata: {"id": "2d6c7f0a-…", "status": "pending"}\n\n'
@@ -151,10 +139,9 @@ _STREAM_OF_EVENTS: Final[dict[int | str, dict[str, Any]]] = {
         "description": "`highlight` (a highlight with its clip), `stream` (the stream) and, last, "
         "`end` (its `reason` is `ended` or `deleted`) or `error` (a problem document: the key may "
         "no longer be used).",
-        "content": {_MEDIA_TYPE: {"schema": {"type": "string"}, "example": _EXAMPLE}},
+        "content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
-_log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 
 
@@ -201,92 +188,10 @@ async def follow_stream(
         stream_id=stream_id,
         since=None if last_event_id is None else time_of(last_event_id),
     )
-    return _EventResponse(
+    return EventResponse(
         services,
         source,
-        authorization=caller.authorization,
-        tenant_id=caller.tenant_id,
+        caller=caller,
+        scopes=[Scope.READ],
         request_id=request_id_of(request.scope),
     )
-
-
-class EventSource(Protocol):
-    """A source of server-sent events, read repeatedly."""
-
-    done: bool
-    has_more: bool
-
-    async def read(self) -> list[bytes]:
-        """Return new events; `has_more` means that more are ready, `done` that none will follow."""
-
-
-class _EventResponse(StreamingResponse):
-    """The response of an SSE connection. Counts against the tenant's connections while open."""
-
-    media_type = _MEDIA_TYPE
-
-    def __init__(
-        self,
-        services: Services,
-        source: StreamEventReader,
-        *,
-        authorization: KeyAuthorization,
-        tenant_id: UUID,
-        request_id: str,
-    ) -> None:
-        async def authorize() -> None:
-            await authorization.require(Scope.READ)
-
-        sent = events(services.settings, source, authorize=authorize, request_id=request_id)
-        # Proxies that buffer answers (nginx) are asked not to.
-        super().__init__(sent, headers={"X-Accel-Buffering": "no"})
-        self._connections = services.event_connections
-        self._tenant_id = tenant_id
-        self._request_id = request_id
-
-    async def __call__(self, scope: ConnectionScope, receive: Receive, send: Send) -> None:
-        """Send the events, or a problem if the tenant has too many connections."""
-        try:
-            with self._connections.hold(self._tenant_id):
-                await super().__call__(scope, receive, send)
-        except TooManyConnectionsProblem as problem:
-            await problem.response(self._request_id)(scope, receive, send)
-
-
-async def events(
-    settings: EventSettings,
-    source: EventSource,
-    *,
-    authorize: Callable[[], Awaitable[None]],
-    request_id: str,
-) -> AsyncIterator[bytes]:
-    """Yield new events, and a comment if there is none for a while, until the source is done.
-
-    Args:
-        settings: intervals and the connection's lifetime.
-        source: the source.
-        authorize: raises the problem for which nothing more may be sent; called before each event.
-        request_id: of the request, for that problem's document.
-    """
-    clock = asyncio.get_running_loop().time
-    until = clock() + settings.events_lifetime
-    yield format_sse_event(retry=_RETRY_MS)
-    last_sent = clock()
-    try:
-        while not source.done and clock() < until:
-            await authorize()
-            new = await source.read()
-            if not new and clock() - last_sent >= settings.events_keep_alive:
-                new = [format_sse_event(comment="still here")]
-            for event in new:
-                # A client that reads slowly may have taken long over the previous event.
-                await authorize()
-                yield event
-                last_sent = clock()
-            if not source.done and not source.has_more:
-                await asyncio.sleep(min(settings.events_interval, KEY_LIFETIME))
-    except DatabaseUnavailableError:
-        _log.warning("events end early: the database does not answer")
-    except Problem as problem:
-        data = problem.document(request_id).model_dump_json(exclude_none=True)
-        yield format_sse_event(event="error", data_str=data)

@@ -384,6 +384,11 @@ class Stack:
     def _announce(self) -> None:
         self._state.announce(self.running())
 
+    def _namespace_page(self) -> str:
+        """Return the address of the namespace in the embedded server's UI."""
+        settings = self._settings
+        return f"http://{HOST}:{settings.temporal_ui_port}/namespaces/{settings.temporal_namespace}"
+
     def _spawn(self, command: str) -> Service:
         settings = self._settings
         grace = settings.graceful_shutdown_timeout
@@ -403,6 +408,8 @@ class Stack:
         if command == "serve":  # two processes cannot share a port
             environment["HIGHLIGHTS_METRICS_ADDRESS"] = _next_port(settings.metrics_address)
             environment["HIGHLIGHTS_TEMPORAL_METRICS_ADDRESS"] = ""
+            if self._binary is not None:
+                environment.setdefault("HIGHLIGHTS_CONSOLE_TEMPORAL_URL", self._namespace_page())
         # Worker and API live without the power to change tables.
         environment.pop("DATABASE_OWNER_URL", None)
         return ChildProcess(
@@ -481,6 +488,7 @@ def _addresses(running: Running) -> Table:
     for name, value in (
         ("API", running.api_url),
         ("API docs", running.docs_url),
+        ("Console", f"{running.api_url}/console"),
         ("API key", running.api_key),
         ("Temporal UI", running.temporal_ui_url or running.temporal_address),
         ("Clips", running.clips),

@@ -16,13 +16,20 @@ import structlog
 from cachetools import LRUCache
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.selection import Decision
+from domain.highlights.selection.preview import preview_selection
+from domain.media.segments import GapStatus
 from domain.profiles.catalog import PinnedProfile, ProfileCatalog, TenantProfiles
 from domain.profiles.documents import ProfileOverride
 from domain.profiles.model import GameProfile
+from domain.streams.status import TERMINAL, StreamStatus
 from domain.tenants.audit import Actor, AuditAction
 from infra.cache import AsyncCache
 from infra.db.engine import Database, DatabaseUnavailableError
-from infra.db.repositories import audit, profiles
+from infra.db.errors import RecordMissingError
+from infra.db.repositories import audit, highlights, profiles, streams
+from infra.db.repositories.backfills import gap_of
 from infra.db.repositories.profiles import ProfileOverrides
 from infra.profiles.store import ProfileStore
 
@@ -68,6 +75,34 @@ class TenantProfileStore:
         """Return the tenant's profiles, locked against other changes until the transaction ends."""
         await ProfileOverrides(session).lock(tenant_id)
         return await self.read(session, tenant_id)
+
+    async def preview(
+        self,
+        session: AsyncSession,
+        *,
+        tenant_id: UUID,
+        profile_id: str,
+        patch: dict[str, object] | None,
+    ) -> GameProfile | None:
+        """Return a profile as an override would make it, and store nothing.
+
+        Without a patch, it is the current profile; None if there is none.
+
+        Raises:
+            InvalidProfilesError: it is invalid, or makes another profile invalid.
+        """
+        before = await self.read(session, tenant_id)
+        if patch is None:
+            return before.catalog.profiles.get(profile_id)
+        override = ProfileOverride(
+            tenant_id=tenant_id,
+            profile_id=profile_id,
+            revision=await ProfileOverrides(session).next_revision(tenant_id, profile_id),
+            patch=patch,
+            created_at=datetime.now(UTC),
+        )
+        after = await asyncio.to_thread(before.with_override, override)
+        return after.catalog.profiles[profile_id]
 
     async def override(
         self,
@@ -268,6 +303,65 @@ async def delete_override(
         actor=actor,
         details={"deleted_revision": before.overrides[profile_id].revision},
     )
+
+
+MOST_PREVIEWED: Final = 5_000
+"""Candidates of a stream that a preview decides on, in about a second of CPU time."""
+
+
+class TooManyCandidatesError(Exception):
+    """A stream has more candidates than a preview decides on."""
+
+    code: Final = "too_many_candidates"
+
+
+@dataclass(frozen=True)
+class PreviewedCandidate:
+    """A candidate, what was decided about it, and what other rules would decide."""
+
+    candidate: HighlightCandidate
+    before: Decision
+    after: Decision
+
+
+async def preview_stream(
+    session: AsyncSession, profile: GameProfile, *, tenant_id: UUID, stream_id: UUID
+) -> list[PreviewedCandidate]:
+    """Decide on all recorded candidates of a stream by a profile, in order of peak.
+
+    Candidates that the feed took back are left out.
+
+    Raises:
+        RecordMissingError: there is no such stream.
+        TooManyCandidatesError: the stream has more than `MOST_PREVIEWED` candidates.
+    """
+    stream = await streams.get(session, tenant_id=tenant_id, stream_id=stream_id)
+    if stream is None:
+        raise RecordMissingError("stream", stream_id)
+    rows = await highlights.between(
+        session, tenant_id=tenant_id, stream_id=stream_id, limit=MOST_PREVIEWED + 1
+    )
+    if len(rows) > MOST_PREVIEWED:
+        raise TooManyCandidatesError
+    gaps = await streams.gaps(session, tenant_id=tenant_id, stream_id=stream_id)
+    recorded = [
+        (highlights.candidate_of(row), decision)
+        for row, decision in ((row, highlights.decision_of(row)) for row in rows)
+        if not decision.has(highlights.WITHDRAWN)
+    ]
+    # On a thread, so that it does not block other requests.
+    decided = await asyncio.to_thread(
+        preview_selection,
+        recorded,
+        profile,
+        watermark=stream.analyzed,
+        ended=StreamStatus(stream.status) in TERMINAL,
+        gaps=[gap_of(each) for each in gaps if each.status != GapStatus.FILLED],
+    )
+    return [
+        PreviewedCandidate(candidate, before, decided[candidate.id])
+        for candidate, before in recorded
+    ]
 
 
 def _key_of(actor: Actor) -> UUID:

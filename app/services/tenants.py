@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -22,6 +22,7 @@ from infra.db.engine import Database, DatabaseUnavailableError
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import audit, tenants
 from infra.db.repositories.publication import policies
+from infra.db.tables import EmbedPolicy
 from infra.rate_limit import Limit
 
 PLAN_LIFETIME: Final = 30.0
@@ -147,3 +148,21 @@ async def change_policy(
             "after": policy.stated(),
         },
     )
+
+
+async def change_embed_policy(
+    session: AsyncSession, *, tenant_id: UUID, enabled: bool, origins: Sequence[str], actor: Actor
+) -> EmbedPolicy:
+    """Say who may embed a tenant's highlights, with an audit entry."""
+    row = await tenants.put_embed_policy(
+        session, tenant_id=tenant_id, enabled=enabled, origins=origins
+    )
+    await audit.record(
+        session,
+        tenant_id=tenant_id,
+        action=AuditAction.EMBED_POLICY_PUT,
+        target_id=tenant_id,
+        actor=actor,
+        details={"enabled": enabled, "origins": list(origins)},
+    )
+    return row

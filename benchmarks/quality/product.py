@@ -33,7 +33,7 @@ class Clip(Interval):
     """A confirmed clip; `shown_at` is when it was first shown, in seconds of media time.
 
     That is the end of the window whose analysis found it. Fetching, analysis and rendering are
-    additional: `benchmarks/latency.py` measures those.
+    additional: `benchmarks/load` measures those.
     """
 
     shown_at: float

@@ -14,6 +14,8 @@ from demo.model import Model
 
 GENERATOR_VERSION: Final = 3
 """To be raised with every change that alters a match, since finished ones are kept."""
+DURATION: Final = 300.0
+"""Seconds of a match, unless another length is asked for."""
 
 
 class Match(Model):
@@ -23,12 +25,31 @@ class Match(Model):
     truth: Path
     seed: int
 
+    @property
+    def is_made(self) -> bool:
+        """True if it is on disk."""
+        return self.video.parent.is_dir()
+
+
+def find_match(
+    home: Path,
+    *,
+    seed: int,
+    duration: float = DURATION,
+    kind: str = "soccer",
+    spacing: float = MEAN_SPACING,
+) -> Match:
+    """Return where the match of this seed lies in `home/match`, made or not."""
+    density = "" if spacing == MEAN_SPACING else f"-every{spacing:g}"
+    folder = home / "match" / f"{kind}-{seed}-{duration:g}{density}-v{GENERATOR_VERSION}"
+    return Match(video=folder / "match.mp4", truth=folder / "truth.json", seed=seed)
+
 
 def ensure_match(
     home: Path,
     *,
     seed: int,
-    duration: float = 300.0,
+    duration: float = DURATION,
     kind: str = "soccer",
     spacing: float = MEAN_SPACING,
     progress: Callable[[float], None] = lambda _: None,
@@ -47,10 +68,9 @@ def ensure_match(
         ValueError: the kind is unknown, the duration too short or the spacing too small.
         MatchError: ffmpeg failed.
     """
-    density = "" if spacing == MEAN_SPACING else f"-every{spacing:g}"
-    folder = home / "match" / f"{kind}-{seed}-{duration:g}{density}-v{GENERATOR_VERSION}"
-    match = Match(video=folder / "match.mp4", truth=folder / "truth.json", seed=seed)
-    if folder.is_dir():
+    match = find_match(home, seed=seed, duration=duration, kind=kind, spacing=spacing)
+    folder = match.video.parent
+    if match.is_made:
         return match
     script = write_script(seed=seed, duration=duration, kind=kind, spacing=spacing)
     folder.parent.mkdir(parents=True, exist_ok=True)

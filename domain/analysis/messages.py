@@ -107,6 +107,7 @@ class AnalyzeWindowInput(Model):
         previous_window: index of the window analyzed before these, whose state is continued; None
             at the start of the stream.
         last: True if no window follows: open moments are settled, and `windows` may be empty.
+        fed: False if the stream's feed has sent no event, so that none is looked for.
     """
 
     tenant_id: UUID
@@ -116,6 +117,7 @@ class AnalyzeWindowInput(Model):
     profile_id: str
     profile_version: str
     last: bool = False
+    fed: bool = True
 
 
 class AnalyzeWindowResult(Model):

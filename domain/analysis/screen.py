@@ -109,6 +109,7 @@ class RegionMemory(Model):
         restless: how many more readings differed from the one before than did not, at most 8.
         found: detections that found it, if it was learned.
         partner: the learned region that holds the other number of its score.
+        moving: consecutive keyframes in which most of it changed.
     """
 
     box: HudBox | None = None
@@ -126,6 +127,7 @@ class RegionMemory(Model):
     restless: int = 0
     found: int = 0
     partner: str = ""
+    moving: int = 0
 
 
 class ScreenMemory(Model):

@@ -129,7 +129,12 @@ def media_prefix(*, tenant_id: UUID, stream_id: UUID) -> str:
 
 def index_key(*, tenant_id: UUID, stream_id: UUID, minute: int) -> str:
     """Return the key of the index of the segments that start in a minute of media time."""
-    return f"{media_prefix(tenant_id=tenant_id, stream_id=stream_id)}index/{minute:08d}.json"
+    return f"{index_prefix(tenant_id=tenant_id, stream_id=stream_id)}{minute:08d}.json"
+
+
+def index_prefix(*, tenant_id: UUID, stream_id: UUID) -> str:
+    """Return the key prefix of the index of a stream's segments."""
+    return f"{media_prefix(tenant_id=tenant_id, stream_id=stream_id)}index/"
 
 
 class WindowBuilder:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 from uuid import UUID
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
@@ -253,13 +254,19 @@ SHED_AFTER = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class StoredObject:
-    """An object in the segment store; `age` in seconds since it was written, `size` in bytes."""
+    """An object of a stream in a store: `age` in seconds since it was written, `size` in bytes."""
 
     tenant: str
     stream: str
     key: str
     size: int
     age: float
+
+    @classmethod
+    def at(cls, key: str, size: int, age: float) -> Self:
+        """Return the object with the key `{tenant}/{stream}/…`."""
+        tenant, _, rest = key.partition("/")
+        return cls(tenant=tenant, stream=rest.partition("/")[0], key=key, size=size, age=age)
 
 
 def media_to_evict(objects: Iterable[StoredObject], *, target: int) -> list[StoredObject]:

@@ -153,6 +153,7 @@ class StreamLedger:
         self._released = state.released
         self._analyzed_window = state.analyzed_window
         self._waiting_feed_events = state.waiting_feed_events
+        self._fed = state.fed or state.waiting_feed_events > 0
         self._new_feed_events = 0
         self._withdrawn = dict.fromkeys(state.withdrawn)
         self._end = state.end
@@ -240,6 +241,7 @@ class StreamLedger:
             return_at=self.awaited_media,
             decide_at=self._selection.next_decision_at,
             after_window=self._progress.status is not StreamStatus.LIVE,
+            fed=waiting.fed,
         )
 
     def record_followed(self, result: FollowResult) -> None:
@@ -445,6 +447,7 @@ class StreamLedger:
     def note_feed_events(self, stored: FeedEventsStored) -> None:
         """Record that events of the feed were stored."""
         self._new_feed_events += stored.events
+        self._fed = True
 
     @property
     def has_new_feed_events(self) -> bool:
@@ -619,6 +622,7 @@ class StreamLedger:
             released=self._released,
             analyzed_window=self._analyzed_window,
             waiting_feed_events=self._waiting_feed_events + self._new_feed_events,
+            fed=self._fed,
             withdrawn=tuple(self._withdrawn)[-KEPT_DECISIONS:],
             end=self._end,
             runs=self._request.state.runs + 1,
@@ -633,6 +637,7 @@ class StreamLedger:
             profile_id=self._request.profile_id,
             profile_version=self._request.profile_version,
             last=last,
+            fed=self._fed,
         )
 
     def _add_analysis(

@@ -172,6 +172,7 @@ class FollowInput(Model):
         return_at: media time (s) to return at once it is stored: a clip waits for it.
         decide_at: watermark (s) to return at: selection can decide then.
         after_window: return after one window, because it changes what the tenant sees.
+        fed: False if the stream's feed has sent no event, so that analysis looks for none.
     """
 
     fetch: FetchWindowInput
@@ -186,6 +187,7 @@ class FollowInput(Model):
     return_at: NonNegativeFloat | None = None
     decide_at: NonNegativeFloat | None = None
     after_window: bool = False
+    fed: bool = True
 
 
 class AnalyzedWindows(Model):
@@ -350,6 +352,7 @@ class StreamState(Model):
         released: media time (s) before which segments have been deleted.
         analyzed_window: number of the last analyzed window.
         waiting_feed_events: events of the feed that are not linked yet.
+        fed: True if the feed has sent events.
         withdrawn: highlights that no decision brings back, since their grounds were taken back.
         runs: how often the workflow has continued as new.
     """
@@ -367,6 +370,7 @@ class StreamState(Model):
     released: NonNegativeFloat = 0.0
     analyzed_window: NonNegativeInt | None = None
     waiting_feed_events: NonNegativeInt = 0
+    fed: bool = False
     withdrawn: tuple[UUID, ...] = ()
     end: StreamEnd | None = None
     runs: NonNegativeInt = 0

@@ -252,6 +252,7 @@ class UsageKind(StrEnum):
     WEBHOOK_DELIVERY = "webhook_delivery"  # attempts to deliver a webhook, whatever came of them
     FEED_EVENT = "feed_event"  # events of feeds, in each revision that was stored
     API_REQUEST = "api_request"  # requests that a key was good for and no limit refused
+    EMBED_PLAY = "embed_play"  # plays of highlights in embedded players
 
 
 class UsageEvent(Model):

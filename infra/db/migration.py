@@ -32,6 +32,7 @@ _PAUSE: Final = 1.0
 _BATCH_ROWS: Final = 1000
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 _EXPECTED: Final = "schema.txt"
+_NEEDED: Final = ("table ", "column ")
 # A revision that was published under another number first, and an object that only it creates.
 _RENUMBERED: Final = {"0014": ("beams", "job_id")}
 
@@ -70,6 +71,21 @@ class SchemaComparison:
     def matches(self) -> bool:
         """Return True if nothing is missing. Objects that the operator added are allowed."""
         return not self.missing
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Return expected tables and columns that do not exist in any form, sorted.
+
+        Their absence means that the schema is older than the code. A changed constraint or default
+        does not: the schema may be newer.
+        """
+        there = {_name(line) for line in self.unexpected}
+        names = {_name(line) for line in self.missing}
+        return tuple(sorted(each for each in names - there if each.startswith(_NEEDED)))
+
+
+def _name(line: str) -> str:
+    return line.partition(":")[0]
 
 
 async def migrate(
@@ -261,7 +277,7 @@ def _has_column(connection: Connection, table: str, column: str) -> bool:
 
 def summary(lines: Iterable[str], *, most: int = 6) -> str:
     """Return the objects that the lines name, the first `most` of them, for a message."""
-    names = [line.partition(":")[0] for line in lines]
+    names = [_name(line) for line in lines]
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 

@@ -67,7 +67,7 @@ class MediaPool:
     def __init__(
         self, *, processes: int, memory_bytes: int, cpu_seconds: int, timeout: float
     ) -> None:
-        self._processes = processes
+        self.processes = processes
         self._memory_bytes = memory_bytes
         self._cpu_seconds = cpu_seconds
         self._timeout = timeout
@@ -145,7 +145,7 @@ class MediaPool:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["av"])
         pool = ProcessPool(
-            max_workers=self._processes,
+            max_workers=self.processes,
             max_tasks=_TASKS_PER_CHILD,
             initializer=_confine,
             initargs=(self._memory_bytes,),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
@@ -118,6 +119,18 @@ class Settings(
         """URL under which clients reach the API, without a trailing slash."""
         url = self.public_base_url or f"http://{self.api_host}:{self.api_port}"
         return url.rstrip("/")
+
+    def media_origins(self) -> tuple[str, ...]:
+        """Origins besides the API from which the console loads media, without repetitions.
+
+        Where streams may come from this machine, the console may show them.
+        """
+        found = list(self.console_media_origins)
+        if self.allow_private_urls:
+            found += ["http://127.0.0.1:*", "http://localhost:*"]
+        if self.clip_cdn_url is not None:
+            found.append(urlsplit(self.clip_cdn_url)._replace(path="", query="").geturl())
+        return tuple(dict.fromkeys(found))
 
 
 def _variables(name: str, field: FieldInfo) -> tuple[str, ...]:

@@ -87,6 +87,14 @@ class ApiSettings(SettingsSection):
         "before the API, whose `X-Forwarded-For` is believed; without any, a client's address is "
         "that of its connection.",
     )
+    egress_addresses: Annotated[tuple[IPNetwork, ...], NoDecode, BeforeValidator(_networks)] = (
+        Field(
+            default=(),
+            description="Networks (CIDR, separated by commas) from which workers and the API send "
+            "requests, such as those of NAT gateways. `GET /v1/egress` shows them to tenants, for "
+            "their firewalls.",
+        )
+    )
     signing_secret: LongSecret | None = Field(
         default=None,
         description="Secret (32 bytes or more) that signs clip URLs and hashes API keys; generated "
@@ -96,6 +104,18 @@ class ApiSettings(SettingsSection):
         default=(),
         description="Origins whose pages may call the API from a browser, such as "
         "`https://app.example.com`, separated by commas; `*` for all.",
+    )
+    console_media_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_parts)] = Field(
+        default=(),
+        description="Origins besides the API from which the console may load media, such as those "
+        "of the S3 bucket of `CLIP_STORE` and of live streams, separated by commas. That of "
+        "`CLIP_CDN_URL` is allowed anyway.",
+    )
+    console_temporal_url: HttpUrl | None = Field(
+        default=None,
+        description="Address of the namespace in the Temporal UI, such as "
+        "`https://temporal.example.com/namespaces/default`. The console then links streams to "
+        "their workflows. Everyone who can open the console sees the address.",
     )
     redis_url: RedisUrl | None = Field(
         default=None,

@@ -7,11 +7,13 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+from domain.media.segments import StoredObject
+from infra.storage.directories import folder_names, stored_objects
 from infra.storage.media_types import media_type
 from infra.storage.s3 import LONGEST_URL, S3Bucket, S3ObjectMissingError
 from infra.storage.scratch import is_abandoned, locked
@@ -51,6 +53,12 @@ class ClipStore(Protocol):
         Raises:
             FileNotFoundError: nothing is stored under `key`.
         """
+
+    async def objects(self, *, tenant_id: UUID, stream_id: UUID) -> Sequence[StoredObject]:
+        """Return everything that is stored of a stream."""
+
+    async def stream_names(self, tenant_id: UUID) -> Sequence[str]:
+        """Return the ids of the tenant's streams of which something is stored."""
 
     def sweep(self) -> int:
         """Delete the partial files of killed processes; return how many."""
@@ -106,6 +114,15 @@ class LocalClipStore:
         if not await asyncio.to_thread(path.is_file):
             raise FileNotFoundError(key)
         return path
+
+    async def objects(self, *, tenant_id: UUID, stream_id: UUID) -> Sequence[StoredObject]:
+        """Return everything that is stored of a stream."""
+        prefix = f"{tenant_id}/{stream_id}"
+        return await asyncio.to_thread(stored_objects, self._root, prefix)
+
+    async def stream_names(self, tenant_id: UUID) -> Sequence[str]:
+        """Return the ids of the tenant's streams of which something is stored."""
+        return await asyncio.to_thread(folder_names, self._root / str(tenant_id))
 
     def sweep(self) -> int:
         """Delete the partial files of killed processes; return how many."""
@@ -202,6 +219,14 @@ class S3ClipStore:
         except S3ObjectMissingError as error:
             raise FileNotFoundError(key) from error
         return target
+
+    async def objects(self, *, tenant_id: UUID, stream_id: UUID) -> Sequence[StoredObject]:
+        """Return everything that is stored of a stream; a thousand per request."""
+        return await self._bucket.objects(f"{tenant_id}/{stream_id}/")
+
+    async def stream_names(self, tenant_id: UUID) -> Sequence[str]:
+        """Return the ids of the tenant's streams of which something is stored."""
+        return await self._bucket.folders(f"{tenant_id}/")
 
     def sweep(self) -> int:
         """Do nothing: the next upload, or a lifecycle rule, deletes parts of unfinished ones."""

@@ -25,6 +25,7 @@ from urllib.parse import urlencode, urlsplit
 
 import structlog
 
+from domain.media.segments import StoredObject
 from infra.telemetry.metrics import STORE_SECONDS
 
 if TYPE_CHECKING:
@@ -400,25 +401,37 @@ class S3Bucket:
 
     async def list(self, prefix: str) -> Sequence[str]:
         """Return the names that begin with `prefix`, sorted."""
+        return sorted(each.key for each in await self.objects(prefix))
 
-        def work(client: S3Client) -> Sequence[str]:
-            pages = client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.location.bucket, Prefix=self.location.key(prefix)
+    async def objects(self, prefix: str) -> Sequence[StoredObject]:
+        """Return the objects whose names (`{tenant}/{stream}/…`) begin with `prefix`."""
+        now = time.time()
+        return [
+            StoredObject.at(
+                self.location.name(each["Key"]),
+                each["Size"],
+                now - each["LastModified"].timestamp(),
             )
-            return sorted(
-                self.location.name(each["Key"])
-                for page in pages
-                for each in page.get("Contents", ())
-            )
+            for page in await self._pages(prefix)
+            for each in page.get("Contents", ())
+        ]
 
-        return await self._call(work)
+    async def folders(self, prefix: str) -> Sequence[str]:
+        """Return what stands between `prefix` and the next slash in the names of objects."""
+        start = self.location.key(prefix)
+        return [
+            each["Prefix"].removeprefix(start).rstrip("/")
+            for page in await self._pages(prefix, delimiter="/")
+            for each in page.get("CommonPrefixes", ())
+        ]
 
     async def delete(self, names: Sequence[str]) -> None:
         """Delete objects; one that is not there is no error."""
         keys = [self.location.key(name) for name in names]
 
         def work(client: S3Client) -> None:
-            for some in _slices(keys, _DELETED_AT_ONCE):
+            for start in range(0, len(keys), _DELETED_AT_ONCE):
+                some = keys[start : start + _DELETED_AT_ONCE]
                 answer = client.delete_objects(
                     Bucket=self.location.bucket,
                     Delete={"Objects": [{"Key": key} for key in some], "Quiet": True},
@@ -498,6 +511,16 @@ class S3Bucket:
         tags = "tags" if self._options.tags else "no tags"
         return f"S3 in {region}, encryption: {self._options.encryption}, {tags}"
 
+    async def _pages(self, prefix: str, *, delimiter: str = "") -> Sequence[Mapping[str, Any]]:
+        bucket, start = self.location.bucket, self.location.key(prefix)
+        return await self._call(
+            lambda client: list(
+                client.get_paginator("list_objects_v2").paginate(
+                    Bucket=bucket, Prefix=start, Delimiter=delimiter
+                )
+            )
+        )
+
     async def _call(self, work: Callable[[S3Client], T]) -> T:
         return await self._connection.call(work, self.location)
 
@@ -576,11 +599,6 @@ def _put_parts(
     config = TransferConfig(multipart_threshold=_MULTIPART_FROM, multipart_chunksize=_PART)
     with create_transfer_manager(client, config) as manager:
         manager.upload(str(source), bucket, key, extra_args=dict(parameters)).result()
-
-
-def _slices(keys: Sequence[str], length: int) -> Iterator[Sequence[str]]:
-    for start in range(0, len(keys), length):
-        yield keys[start : start + length]
 
 
 @dataclass(frozen=True)

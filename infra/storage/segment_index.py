@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from itertools import count, pairwise
+from pathlib import PurePath
 from typing import Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -13,7 +14,7 @@ import structlog
 from pydantic import ValidationError
 
 from domain.ingest.playlist import ListedSegment
-from domain.ingest.window import FetchedMedia, index_key, media_prefix
+from domain.ingest.window import FetchedMedia, index_key, index_prefix, media_prefix
 from domain.media.segments import Line, SegmentRef
 from domain.model import Model
 from domain.streams.messages import LONG_PLAYLIST
@@ -216,6 +217,17 @@ class StoredSegments:
             if await self._store.exists(ref.key):
                 return refs[number:]
         return []
+
+    async def indexed(self, keys: Iterable[str]) -> list[SegmentRef]:
+        """Return all segments that the index names, in order, without a look at their objects.
+
+        Args:
+            keys: of all objects of the stream, from a listing of the store.
+        """
+        prefix = index_prefix(tenant_id=self._tenant_id, stream_id=self._stream_id)
+        minutes = [int(PurePath(key).stem) for key in keys if key.startswith(prefix)]
+        found = [each.ref for minute in sorted(minutes) for each in await self._read(minute)]
+        return sorted(found, key=lambda ref: ref.start)
 
     async def release(self, *, before: float | None, after: float = 0.0) -> None:
         """Delete the segments that end before a media time (s), or everything for None.

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Final, Protocol
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 
 from domain.media.segments import StoredObject, media_to_evict
 from infra.storage.cache import MediaCache
+from infra.storage.directories import folder_names, stored_objects
 from infra.storage.media_types import media_type
 from infra.storage.s3 import LONGEST_URL, S3Bucket, S3ObjectMissingError
 
@@ -107,6 +108,12 @@ class SegmentStore(Protocol):
     async def list(self, prefix: str) -> Sequence[str]:
         """Return the keys that start with `prefix`, sorted."""
 
+    async def objects(self, *, tenant_id: UUID, stream_id: UUID) -> Sequence[StoredObject]:
+        """Return everything that is stored of a stream."""
+
+    async def stream_names(self, tenant_id: UUID) -> Sequence[str]:
+        """Return the ids of the tenant's streams of which something is stored."""
+
     async def delete(self, *keys: str) -> None:
         """Delete keys; deleting what is not there is no error."""
 
@@ -191,6 +198,15 @@ class LocalSegmentStore:
         """Return the keys that start with `prefix`, sorted."""
         return await asyncio.to_thread(self._list, prefix)
 
+    async def objects(self, *, tenant_id: UUID, stream_id: UUID) -> Sequence[StoredObject]:
+        """Return everything that is stored of a stream."""
+        prefix = f"{tenant_id}/{stream_id}"
+        return await asyncio.to_thread(stored_objects, self._root, prefix)
+
+    async def stream_names(self, tenant_id: UUID) -> Sequence[str]:
+        """Return the ids of the tenant's streams of which something is stored."""
+        return await asyncio.to_thread(folder_names, self._root / str(tenant_id))
+
     async def delete(self, *keys: str) -> None:
         """Delete keys; deleting what is not there is no error."""
         await asyncio.to_thread(self._delete, keys)
@@ -242,24 +258,7 @@ class LocalSegmentStore:
 
     def _objects(self) -> Sequence[StoredObject]:
         """Return all stored media, `{tenant}/{stream}/media/...`, with what stands beside it."""
-        now = time.time()
-        found = []
-        for key in self._list(""):
-            parts = key.split("/", 3)
-            if len(parts) < 4 or parts[2] != _MEDIA:  # noqa: PLR2004
-                continue
-            with suppress(FileNotFoundError):
-                state = (self._root / key).stat()
-                found.append(
-                    StoredObject(
-                        tenant=parts[0],
-                        stream=parts[1],
-                        key=key,
-                        size=state.st_size,
-                        age=now - state.st_mtime,
-                    )
-                )
-        return found
+        return [each for each in stored_objects(self._root) if each.key.split("/", 3)[2] == _MEDIA]
 
     def _locate(self, key: str) -> Path:
         return self._root.joinpath(*_checked(key).split("/"))
@@ -347,6 +346,14 @@ class S3SegmentStore:
     async def list(self, prefix: str) -> Sequence[str]:
         """Return the keys that start with `prefix`, sorted; a thousand per request."""
         return await self._bucket.list(prefix)
+
+    async def objects(self, *, tenant_id: UUID, stream_id: UUID) -> Sequence[StoredObject]:
+        """Return everything that is stored of a stream; a thousand per request."""
+        return await self._bucket.objects(f"{tenant_id}/{stream_id}/")
+
+    async def stream_names(self, tenant_id: UUID) -> Sequence[str]:
+        """Return the ids of the tenant's streams of which something is stored."""
+        return await self._bucket.folders(f"{tenant_id}/")
 
     async def delete(self, *keys: str) -> None:
         """Delete keys; deleting what is not there is no error."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 import structlog
 from pydantic import ValidationError
@@ -312,6 +313,22 @@ class WorkflowExecutions:
         return _EXECUTION_STATES.get(
             found.status or WorkflowExecutionStatus.RUNNING, ExecutionState.RUNNING
         )
+
+    async def running(self, tenant_id: UUID) -> AsyncIterator[str]:
+        """Yield the ids of the tenant's workflows that run. A new one may be missing for a moment.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        client = await self._client()
+        query = f"{SearchAttribute.TENANT_ID} = '{tenant_id}' AND ExecutionStatus = 'Running'"
+        try:
+            async for each in client.list_workflows(query, rpc_timeout=_RPC_TIMEOUT):
+                yield each.id
+        except RPCError as error:
+            raise TemporalUnavailableError(
+                f"the workflow service does not answer: {error.message}"
+            ) from error
 
     async def stream_result(self, workflow_id: str) -> StreamWorkflowResult | None:
         """Return the end of the stream from the result of its closed workflow; None if it has none.

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from migrations.row_security import APP_ROLE
 
 revision = "0033"
-down_revision = "0031"
+down_revision = "0032"
 branch_labels = None
 depends_on = None
 

@@ -16,8 +16,8 @@ import pytest
 
 from tests.e2e.installation import ROOT
 
-FENCE: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-"""A snippet that is run; one without a language is for another terminal."""
+FENCE: Final = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+"""A snippet that is run; those of the language `shell` are for another terminal."""
 _SECTION: Final = re.compile(r"^## (.*?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 

@@ -23,7 +23,7 @@ from tests.e2e.installation import ROOT, START_TIMEOUT, STOP_TIMEOUT, command
 from tests.e2e.tenant import Tenant
 from tests.factories.media import make_video
 
-pytestmark = [pytest.mark.serial]
+pytestmark = [pytest.mark.stack]
 
 PACE = 4.0
 START_LIMIT = 10.0  # seconds; the least that the API lets a tenant ask for

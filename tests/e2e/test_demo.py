@@ -17,7 +17,7 @@ from tests.e2e.conftest import Stack
 from tests.e2e.installation import ROOT, command
 from tests.factories.media import make_video
 
-pytestmark = [pytest.mark.serial, pytest.mark.slow]
+pytestmark = [pytest.mark.stack, pytest.mark.slow]
 LIMIT = 240.0
 
 

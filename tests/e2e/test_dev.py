@@ -28,7 +28,7 @@ from tests.factories.media import make_video
 from tldrtv_highlights import AsyncHighlightsClient
 from tldrtv_highlights.models import Stream, StreamEnd
 
-pytestmark = [pytest.mark.serial]
+pytestmark = [pytest.mark.stack]
 
 STALL_TIMEOUT = 10.0  # seconds; the least that the API lets a tenant ask for
 

@@ -29,7 +29,7 @@ from tests.e2e.found import (
 from tests.e2e.tenant import Tenant
 from tests.factories.media import make_video
 
-pytestmark = [pytest.mark.serial, pytest.mark.slow]
+pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 PACE = 3.0
 LIMIT = 180.0

@@ -13,7 +13,7 @@ from tests.e2e.guide import program, running, sections
 from tests.e2e.tenant import Tenant
 from tests.factories.media import make_video
 
-pytestmark = [pytest.mark.serial, pytest.mark.slow]
+pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 LIMIT = 120.0
 TESTING = sections("webhooks-100ms.md")["Testing with the simulator"]

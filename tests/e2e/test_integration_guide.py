@@ -25,7 +25,7 @@ from tests.e2e.guide import FENCE, program, readme_sections, running, sections
 from tests.e2e.installation import ROOT
 from tldrtv_highlights import AsyncHighlightsClient
 
-pytestmark = [pytest.mark.serial, pytest.mark.slow]
+pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 PACE = 4.0
 LIMIT = 180.0

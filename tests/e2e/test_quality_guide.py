@@ -20,7 +20,7 @@ from tests.e2e.installation import ROOT
 pytestmark = pytest.mark.slow
 
 GUIDE = (ROOT / "docs" / "quality.md").read_text("utf-8")
-COMMANDS = re.findall(r"^```\n(\.venv/bin/python .*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+COMMANDS = re.findall(r"^```bash\n(\.venv/bin/python .*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
 OURS, QVHIGHLIGHTS, SOCCERNET = range(3)
 
 _LIMIT = 200.0

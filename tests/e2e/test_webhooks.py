@@ -14,7 +14,7 @@ from tests.e2e.conftest import Stack
 from tests.e2e.tenant import Tenant
 from tests.fakes.webhook_receiver import Receiver, receiver
 
-pytestmark = [pytest.mark.serial, pytest.mark.slow]
+pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 PACE = 3.0
 KILL = 15

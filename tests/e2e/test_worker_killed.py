@@ -20,7 +20,7 @@ from tests.e2e.found import (
 )
 from tests.e2e.tenant import Tenant
 
-pytestmark = [pytest.mark.serial, pytest.mark.slow]
+pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 # In real time, since a new worker takes the same seconds to start at any pace. The playlist lists
 # 28 s: more than a new worker needs on a busy machine, and less than the 30 s from which on the

@@ -43,7 +43,8 @@ class S3Server:
         self._client: S3Client | None = None
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it answers. It keeps buckets and accounts over a stop."""
+        is_first = not (self.directory / "accounts").exists()
         for name in ("buckets", "metadata", "accounts"):
             (self.directory / name).mkdir(exist_ok=True)
         argv = [str(self._program), "--port", f"127.0.0.1:{self.port}", "--region", REGION]
@@ -57,7 +58,8 @@ class S3Server:
             if not self._process.running() or time.monotonic() > deadline:
                 pytest.fail(f"the S3 server does not start: {self._process.last_words()}")
             time.sleep(_POLL_INTERVAL)
-        self._create_stranger()
+        if is_first:
+            self._create_stranger()
 
     def stop(self) -> None:
         """Stop it; idempotent."""

@@ -149,6 +149,8 @@ class Script:
         self.seen: list[HighlightCandidate] = []
         self.waiting_at_edge = asyncio.Event()
         self.clip_discarded = asyncio.Event()
+        self.followed_fed: list[bool] = []
+        self.following_fed = asyncio.Event()
 
     async def step(self, name: str) -> None:
         """Do what a test wants done before `name`."""
@@ -312,6 +314,9 @@ class ScriptedActivities(ComposedFollowing, Selection, FeedLinking, Clips, Recor
     async def follow_stream(self, request: FollowInput) -> FollowResult:
         """Follow, and count who does."""
         self._script.fetching += 1
+        self._script.followed_fed.append(request.fed)
+        if request.fed:
+            self._script.following_fed.set()
         try:
             return await super().follow_stream(request)
         finally:

@@ -66,6 +66,10 @@ class Decision(Model):
     decided_at: NonNegativeFloat
     reasons: tuple[Reason, ...] = ()
 
+    def has(self, code: str) -> bool:
+        """Return True if one of the reasons has this code."""
+        return any(reason.code == code for reason in self.reasons)
+
     def until(self, media_end: float) -> Decision:
         """Return a copy with the clip limited to the media, which ends at `media_end` (s)."""
         if self.clip_end <= media_end:

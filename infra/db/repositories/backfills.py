@@ -41,7 +41,7 @@ async def load_stream(session: AsyncSession, stream: StreamRef) -> StoredStreamS
     if row is None:
         return None
     rows = await streams.gaps(session, tenant_id=tenant_id, stream_id=stream_id)
-    gaps = tuple(_gap(each) for each in rows if each.status != GapStatus.FILLED)
+    gaps = tuple(gap_of(each) for each in rows if each.status != GapStatus.FILLED)
     decided = await _decided(session, tenant_id=tenant_id, stream_id=stream_id)
     standing = [_standing(each) for each in decided]
     return StoredStreamState(
@@ -142,7 +142,8 @@ def _progress(row: Stream) -> StreamProgress:
     )
 
 
-def _gap(row: StreamGap) -> Gap:
+def gap_of(row: StreamGap) -> Gap:
+    """Return a gap as recorded."""
     return Gap(
         start=row.start,
         duration=row.duration,

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy import ARRAY, ColumnElement, all_, and_, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
@@ -51,6 +51,7 @@ from infra.db.tables import (
     Highlight,
     Stream,
 )
+from infra.db.tables.base import WideInteger
 from infra.storage.signed_urls import clip_path, highlight_playlist_path
 
 
@@ -81,6 +82,59 @@ async def get(session: AsyncSession, *, tenant_id: UUID, event_id: UUID) -> Even
     """Return an event, or None when the tenant has none of this id."""
     row = await session.get(EventRow, (tenant_id, event_id))
     return None if row is None else event_of(row)
+
+
+async def after_position(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    position: int,
+    types: Collection[EventType],
+    limit: int,
+    exclude: Collection[int] = (),
+) -> Sequence[tuple[int, Event]]:
+    """Return the oldest events of some types after a position, with their positions."""
+    rows = await session.scalars(
+        select(EventRow)
+        .where(
+            EventRow.tenant_id == tenant_id,
+            EventRow.position > position,
+            EventRow.type.in_(types),
+            EventRow.position != all_(cast(list(exclude), ARRAY(WideInteger()))),
+        )
+        .order_by(EventRow.position)
+        .limit(limit)
+    )
+    return [(row.position, event_of(row)) for row in rows]
+
+
+async def positions_around(
+    session: AsyncSession, *, tenant_id: UUID, since: datetime, settled: datetime
+) -> tuple[int, frozenset[int]]:
+    """Return where to begin with the events of a time.
+
+    Args:
+        session: of the tenant.
+        tenant_id: the tenant.
+        since: time of the first event.
+        settled: time before which no transaction is still under way.
+
+    Returns:
+        The latest position that no event can still appear before, and the positions after it of
+        events that are older than `since`.
+    """
+    own = EventRow.tenant_id == tenant_id
+    first = await session.scalar(
+        select(func.min(EventRow.position)).where(own, EventRow.created_at >= since)
+    )
+    older = own if first is None else and_(own, EventRow.position < first)
+    floor = await session.scalar(
+        select(func.max(EventRow.position)).where(older, EventRow.created_at < settled)
+    )
+    found = await session.scalars(
+        select(EventRow.position).where(older, EventRow.position > (floor or 0))
+    )
+    return floor or 0, frozenset(found)
 
 
 async def undispatched(

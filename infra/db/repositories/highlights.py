@@ -281,7 +281,13 @@ async def end_at(
 
 
 async def between(
-    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, first: float, last: float
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    stream_id: UUID,
+    first: float = 0.0,
+    last: float = math.inf,
+    limit: int | None = None,
 ) -> list[Highlight]:
     """Return all candidates of a stream that peak between two media times (s), in order."""
     return list(
@@ -293,6 +299,7 @@ async def between(
                 Highlight.peak.between(first, last),
             )
             .order_by(Highlight.peak, Highlight.id)
+            .limit(limit)
         )
     )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, bindparam, delete, func, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -21,6 +23,7 @@ from infra.db.tables import (
     BeamRow,
     ClosedSession,
     Delivery,
+    EmbedPolicy,
     EventRow,
     FeedEventRow,
     Highlight,
@@ -39,6 +42,28 @@ _PLAN_LOCKED: Final = _PLAN.with_for_update(key_share=True)
 async def get(session: AsyncSession, *, tenant_id: UUID) -> Tenant | None:
     """Return the tenant, or None when there is none of this id."""
     return await session.get(Tenant, tenant_id)
+
+
+async def embed_policy(session: AsyncSession, *, tenant_id: UUID) -> EmbedPolicy | None:
+    """Return who may embed the tenant's highlights, or None when it has not said."""
+    return await session.get(EmbedPolicy, tenant_id)
+
+
+async def put_embed_policy(
+    session: AsyncSession, *, tenant_id: UUID, enabled: bool, origins: Sequence[str]
+) -> EmbedPolicy:
+    """Say who may embed the tenant's highlights; return the row."""
+    values = {"enabled": enabled, "origins": list(origins), "updated_at": func.now()}
+    row = await session.scalar(
+        insert(EmbedPolicy)
+        .values(tenant_id=tenant_id, **values)
+        .on_conflict_do_update(index_elements=[EmbedPolicy.tenant_id], set_=values)
+        .returning(EmbedPolicy)
+        .execution_options(populate_existing=True)
+    )
+    if row is None:
+        raise RecordMissingError("tenant", tenant_id)
+    return row
 
 
 async def plan_of(session: AsyncSession, *, tenant_id: UUID, lock: bool = False) -> PlanName | None:

@@ -27,6 +27,7 @@ from infra.db.tables.streams import Deletion, Stream, StreamGap, StreamWindow
 from infra.db.tables.tenants import (
     ApiKey,
     AuditEntry,
+    EmbedPolicy,
     IdempotencyKey,
     PinnedProfileRow,
     ProfileOverrideRow,
@@ -50,6 +51,7 @@ __all__ = [
     "Deletion",
     "Delivery",
     "DeliveryAttempt",
+    "EmbedPolicy",
     "EventRow",
     "EventSubject",
     "Export",

@@ -42,6 +42,24 @@ class Tenant(Base):
     policy: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
+class EmbedPolicy(Base):
+    """Who may embed a tenant's highlights; without a row everyone may.
+
+    Without `origins` any page may embed them.
+    """
+
+    __tablename__ = "embed_policies"
+    __table_args__ = (
+        PrimaryKeyConstraint("tenant_id"),
+        ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
+    )
+
+    tenant_id: Mapped[UUID]
+    enabled: Mapped[bool]
+    origins: Mapped[list[str]] = mapped_column(ARRAY(Text()))
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class ApiKey(Base):
     """A key by its keyed hash; the key itself is never stored.
 

@@ -37,6 +37,7 @@ class EventRow(Base):
         ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
         one_of("type", EventType),
         Index(None, "tenant_id", "created_at", "id"),
+        Index(None, "tenant_id", "position"),
         Index(
             "ix_events_undispatched",
             "tenant_id",

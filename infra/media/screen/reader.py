@@ -43,6 +43,7 @@ _RETRY: Final = 600.0
 _READINGS_AGREE: Final = 2
 _MOST_READINGS: Final = 4
 _HIDDEN: Final = 0.5
+_MOST_HIDDEN: Final = 8
 # Seconds between readings of a region in which nothing changes, and in which something always does.
 _REFRESH: Final = 30.0
 _NAME: Final = 60.0
@@ -91,6 +92,7 @@ _DETECTION_LOST: Final = 6.0
 _SEARCHES: Final = 20
 _ABUNDANT: Final = 300.0
 _CALM: Final = 0.5
+_MOVES_ON: Final = 2
 _UNCALM: Final = 10.0
 _LONG: Final = 12
 _SLOWLY: Final = 4
@@ -201,6 +203,7 @@ class ScreenReader:
             again = again or has_number(kept[name].text) if name in kept else again
             kept[name] = _found(kept.get(name, RegionMemory(box=box)), box)
         self._lost = 0 if again or not self._lost else min(_MOST_READINGS, self._lost + 1)
+        kept = dict(_distinct(kept))
         self._regions, self._found_at = kept, {name: found_at[name] for name in kept}
 
     def _pair(self) -> None:
@@ -212,7 +215,10 @@ class ScreenReader:
     @property
     def _detection_interval(self) -> float:
         """Seconds between two detections: more and more, and fewer while no score is known."""
-        known = any(has_number(e.text) and _is_steady(e) for e in self._regions.values())
+        known = any(
+            has_number(e.text) and (_is_whole_score(e) or _is_steady(e))
+            for e in self._regions.values()
+        )
         if known and self._budget >= _ABUNDANT:
             return _DETECTION_SEARCH
         longest = _DETECTION_LONGEST if known or self._detections > _SEARCHES else _DETECTION_SEARCH
@@ -327,13 +333,15 @@ class _Look:
         self._differs = np.ones(len(cells), bool) if self._new else _changed(read, cells)
         if region.holds is None:
             self._differs &= _within(len(cells))  # a learned box reaches over the text's borders
-        self._calm = False
+        self._calm, self._moving = False, before.moving
         if self._new:
             self._busy = np.zeros(len(cells), np.uint8)
         else:
             fall = _BUSY_FALL_LEARNED if region.holds is None else _BUSY_FALL
             moved = _changed(seen, cells)
-            self._calm = float(moved[_within(len(cells))].mean()) <= _CALM
+            most = float(moved[_within(len(cells))].mean()) > _CALM
+            self._moving = before.moving + 1 if most else 0
+            self._calm = self._moving < _MOVES_ON  # one digit is all of its region
             self._busy = _followed(busy, moved, fall)
         self._changed = bool((self._differs & (self._busy < _BUSY_CELL)).any())
         first = self._changed and not before.waiting
@@ -352,8 +360,12 @@ class _Look:
     @property
     def reserve(self) -> float:
         """CPU time (ms) to leave for other regions: most numbers that never rest are no score."""
-        learned = self.region.holds is None
-        return _RESERVE if learned and self._before.restless >= _RESTLESS else 0.0
+        return _RESERVE if self._never_rests else 0.0
+
+    @property
+    def _never_rests(self) -> bool:
+        restless = self.region.holds is None and self._before.restless >= _RESTLESS
+        return restless and not _is_whole_score(self._before)
 
     @property
     def holds_clock(self) -> bool:
@@ -370,8 +382,7 @@ class _Look:
 
     @property
     def rank(self) -> tuple[bool, int, float, str]:
-        restless = self.region.holds is None and self._before.restless >= _RESTLESS
-        return restless, _FIRST.index(self._kind), self._before.read_at, self.region.name
+        return self._never_rests, _FIRST.index(self._kind), self._before.read_at, self.region.name
 
     @property
     def due(self) -> bool:
@@ -387,7 +398,8 @@ class _Look:
             and self.age < _SLOWLY * before.restless * width / height
         ):
             return False  # a ticker costs much, and its text is always new
-        if holds is None and before.blank > 1:  # learned, and shows no text
+        returns = self._moving == 1 and before.blank <= _MOST_HIDDEN  # an advert may be over
+        if holds is None and before.blank > 1 and not returns:  # learned, and shows no text
             return bool(self.age >= min(_RETRY, _HIDDEN * 2.0**before.blank))
         if holds is None and before.text and self._kind is not HudKind.SCORE:
             return self.age >= _NAME  # learned, and holds no number
@@ -416,6 +428,7 @@ class _Look:
             restless=before.restless,
             found=before.found,
             partner=before.partner,
+            moving=self._moving,
         )
 
     def word_before(self, word: WordPicture) -> ReadWord | None:
@@ -466,6 +479,7 @@ class _Look:
             restless=min(_MOST_RESTLESS, max(0, before.restless + (1 if differs else -1))),
             found=before.found,
             partner=before.partner,
+            moving=self._moving,
         )
 
 
@@ -522,10 +536,29 @@ def _same(one: HudBox, other: HudBox) -> bool:
     return one.overlap(other) >= _SAME_BOX * max(one.area, other.area)
 
 
+def _distinct(regions: Mapping[str, RegionMemory]) -> Iterator[tuple[str, RegionMemory]]:
+    """Yield learned regions without those that have grown onto one found before."""
+    boxes: list[HudBox] = []
+    for name, region in sorted(regions.items(), key=lambda each: not each[1].partner):
+        if region.box is None:
+            continue
+        if region.partner or not any(_same(region.box, each) for each in boxes):
+            boxes.append(region.box)
+            yield name, region
+
+
 def _is_steady(region: RegionMemory) -> bool:
     """Return True if a region shows text that does not change all the time."""
     legible = all(each.confidence >= _STEADY for each in region.words)
     return legible and not region.blank and region.restless < _RESTLESS
+
+
+def _is_whole_score(region: RegionMemory) -> bool:
+    """Return True if a region shows a score, alone or with its partner, however often it rises."""
+    if region.blank >= _MOST_READINGS:
+        return False
+    score = read_score(region.text, None)
+    return score is not None and (len(score) > 1 or bool(region.partner))
 
 
 def _order(region: RegionMemory) -> tuple[float, float]:

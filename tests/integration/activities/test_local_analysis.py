@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.analysis.local import LocalAnalysis
+from app.services.feed.feed_service import FeedService
 from domain.analysis.detector import DetectorState, advance
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.analysis.screen import ScreenMemory
 from domain.highlights.candidate import HighlightCandidate
-from domain.media.segments import GapReason, Window
+from domain.media.segments import GapReason, TimedMetadata, Window
 from domain.profiles.model import Hud
 from infra.media.pool import MediaPool
 from infra.media.signals import SegmentFile, measure_segments
@@ -195,3 +197,32 @@ async def test_heartbeats_go_on_while_a_media_process_works(
     analysis = LocalAnalysis(segments=scene.store, pool=media_pool)
     await environment.run(analysis.analyze_window, request)
     assert len(beats) >= 2
+
+
+class CountedFeed(FeedService):
+    """Counts how often it is asked for events."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def markers(self, **_: object) -> Sequence[TimedMetadata]:
+        self.asked += 1
+        return ()
+
+
+@pytest.mark.parametrize(("fed", "asked"), [(True, 1), (False, 0)])
+async def test_events_of_a_feed_are_looked_for_only_if_it_has_sent_any(
+    scene: Scene, media_pool: MediaPool, fed: bool, asked: int
+) -> None:
+    feed = CountedFeed()
+    analysis = LocalAnalysis(segments=scene.store, pool=media_pool, feed=feed)
+    request = AnalyzeWindowInput(
+        tenant_id=TENANT,
+        stream_id=STREAM,
+        windows=tuple(scene.windows()[:1]),
+        profile_id="default",
+        profile_version="1",
+        fed=fed,
+    )
+    await ActivityEnvironment().run(analysis.analyze_window, request)
+    assert feed.asked == asked

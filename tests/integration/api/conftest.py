@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import socket
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
+import uvicorn
 from pydantic import SecretStr
 from temporalio.client import Client
 
@@ -72,6 +75,18 @@ def api_settings(
         usage_flush_interval=300.0,  # so that requests of a test are metered as it closes the API
         inbound_ack_timeout=120.0,  # on a loaded machine too, what can be done is done at once
     )
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """Serve the API by uvicorn in a thread; yield its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(build_app(settings), log_config=None))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
 
 
 @pytest.fixture
@@ -140,6 +155,13 @@ async def account(new_account: NewAccount) -> Account:
 @pytest.fixture
 async def other_account(new_account: NewAccount) -> Account:
     return await new_account()
+
+
+@pytest.fixture
+def api_url(settings: Settings) -> Iterator[str]:
+    """The API on a port of this machine, for programs that are no part of this process."""
+    with serving(settings) as url:
+        yield url
 
 
 @pytest.fixture

@@ -152,22 +152,33 @@ def in_seconds(seconds: float) -> str:
     return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
 
 
+class InSeconds(float):
+    """A time that many seconds after the request, for the body of a change."""
+
+
+def _body(values: dict[str, object]) -> dict[str, object]:
+    return {
+        name: in_seconds(value) if isinstance(value, InSeconds) else value
+        for name, value in values.items()
+    }
+
+
 def patch(**body: object) -> Change:
-    return lambda account, key: account.http.patch(f"/v1/keys/{key}", json=body)
+    return lambda account, key: account.http.patch(f"/v1/keys/{key}", json=_body(body))
 
 
 def post(path: str, **body: object) -> Change:
-    return lambda account, key: account.http.post(f"/v1/keys/{key}/{path}", json=body)
+    return lambda account, key: account.http.post(f"/v1/keys/{key}/{path}", json=_body(body))
 
 
 @pytest.mark.parametrize(
     "change",
     [
         post("revoke"),
-        patch(expires_at=in_seconds(600)),
-        patch(expires_at=in_seconds(7 * 86_400), name="week"),
-        post("rotate", overlap=0, expires_at=in_seconds(600)),
-        post("rotate", overlap=2_000_000, expires_at=in_seconds(600)),
+        patch(expires_at=InSeconds(600)),
+        patch(expires_at=InSeconds(7 * 86_400), name="week"),
+        post("rotate", overlap=0, expires_at=InSeconds(600)),
+        post("rotate", overlap=2_000_000, expires_at=InSeconds(600)),
     ],
     ids=["revoke", "minutes", "week", "rotate", "rotate with overlap"],
 )

@@ -41,7 +41,7 @@ from tests.fakes.hms_worker import Relay, inbound_activities, relay_to
 from tests.fakes.scripted_broadcast import DURATION, PEAKS, Broadcast, on_air
 from tests.integration.api.conftest import Account
 
-pytestmark = [pytest.mark.serial, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(280)]
 
 LIMIT = 60.0
 STARTED, STOPPED = "hls.started.success", "hls.stopped.success"

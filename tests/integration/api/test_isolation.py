@@ -8,11 +8,12 @@ from uuid import UUID
 import pytest
 from fastapi.routing import APIRoute
 
-from api import audit
+from api import audit, egress
 from api.clips import on_demand, playback
 from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
+from api.embeds import routes as embeds
 from api.exports import batches as export_batches
 from api.exports import branding
 from api.exports import routes as exports
@@ -20,6 +21,7 @@ from api.feed import routes as feed
 from api.highlights import feedback, review, search
 from api.highlights import routes as highlights
 from api.keys import routes as keys
+from api.profiles import preview as profile_preview
 from api.profiles import routes as profiles
 from api.profiles import taste
 from api.streams import chapters as stream_chapters
@@ -28,6 +30,7 @@ from api.streams import events as stream_events
 from api.streams import routes as streams
 from api.usage import routes as usage
 from api.webhooks import deliveries
+from api.webhooks import events as tenant_events
 from api.webhooks import routes as webhooks
 from infra.db.engine import Database
 from tests.factories.rows import (
@@ -56,11 +59,13 @@ RESOURCES = (
         export_batches,
         branding,
         profiles,
+        profile_preview,
         taste,
         usage,
         feed,
     ),
-    *(connections, hms_webhooks, webhooks, deliveries, keys, audit),
+    *(connections, hms_webhooks, webhooks, deliveries, tenant_events, keys, audit),
+    *(egress, embeds),
 )
 BY_ID = [
     ("GET", "/v1/streams/{stream_id}"),
@@ -73,6 +78,7 @@ BY_ID = [
     ("DELETE", "/v1/streams/{stream_id}/feed-clock"),
     ("GET", "/v1/highlights/{highlight_id}"),
     ("GET", "/v1/highlights/{highlight_id}/similar"),
+    ("GET", "/v1/highlights/{highlight_id}/embed"),
     ("GET", "/v1/highlights/{highlight_id}/feedback"),
     ("POST", "/v1/highlights/{highlight_id}/feedback"),
     ("GET", "/v1/clips/{clip_id}"),
@@ -162,6 +168,16 @@ OTHERS = [
     ("POST", "/v1/recordings"),
     ("POST", "/v1/recordings/upload"),
     ("POST", "/v1/webhooks/subscribe"),
+    # Of the installation (test_egress.py).
+    ("GET", "/v1/egress"),
+    # One for each tenant, and by signature (test_embeds.py).
+    ("GET", "/v1/embed-policy"),
+    ("PUT", "/v1/embed-policy"),
+    ("GET", "/embed/{highlight_id}"),
+    ("POST", "/embed/{highlight_id}/plays/{play_id}"),
+    ("GET", "/oembed"),
+    # By server-sent events (test_listen.py).
+    ("GET", "/v1/webhooks/events"),
 ]
 # With a body (test_webhooks.py, test_deliveries.py).
 CHANGES = [
@@ -177,6 +193,7 @@ PROFILES = [
     ("GET", "/v1/profiles/{profile_id}"),
     ("GET", "/v1/profiles/{profile_id}/override"),
     ("PUT", "/v1/profiles/{profile_id}/override"),
+    ("POST", "/v1/profiles/{profile_id}/override/preview"),
     ("DELETE", "/v1/profiles/{profile_id}/override"),
     ("GET", "/v1/profiles/{profile_id}/override/history"),
     # test_taste.py

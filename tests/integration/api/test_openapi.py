@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
@@ -20,7 +18,6 @@ from uuid import uuid4
 import httpx
 import pytest
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from schemathesis import Case, GenerationMode
@@ -46,13 +43,12 @@ from temporalio.client import Client
 from api.openapi.document import LINKS
 from app.dev.postgres import DatabaseUrls
 from app.dev.temporal import TemporalServer
-from app.serve import build_app
 from app.services.api_keys import create_key
 from domain.tenants.keys import Scope
 from infra.db.engine import Database
 from tests.conftest import run_apart
 from tests.factories.rows import new_clip, new_highlight, new_stream
-from tests.integration.api.conftest import SECRET, api_settings
+from tests.integration.api.conftest import SECRET, api_settings, serving
 from tests.openapi import Documented, operations
 
 EXAMPLES = int(os.environ.get("EXTERNAL_EXAMPLES", "3"))
@@ -87,15 +83,11 @@ def api_url(
         postgres, temporal_server, clips=root / "clips", segments=root / "segments"
     )
     # Every scenario is refused now and then, and all come from one address.
-    patient = settings.model_copy(update={"address_refusals_per_minute": 100_000})
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(build_app(patient), log_config=None))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-    listener.close()
+    patient = settings.model_copy(
+        update={"address_refusals_per_minute": 100_000, "events_lifetime": 0.1}
+    )
+    with serving(patient) as url:
+        yield url
 
 
 @pytest.fixture

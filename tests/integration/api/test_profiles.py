@@ -9,13 +9,17 @@ from uuid import UUID
 import httpx
 import pytest
 
+from activities.selection import SelectionActivities
 from api.errors.problems import MEDIA_TYPE
-from domain.score import DIMENSIONS
+from domain.highlights.selection import SelectHighlightsInput, SelectionState
+from domain.score import DIMENSIONS, HighlightScore
+from domain.streams.status import StreamStatus
 from domain.tenants.keys import Scope
 from infra.db.engine import Database
-from infra.db.repositories import highlights, profiles
+from infra.db.repositories import highlights, profiles, streams
 from infra.db.repositories.profiles import ProfileOverrides
-from tests.factories.rows import candidate, decision
+from infra.profiles.store import ProfileStore
+from tests.factories.rows import candidate, decision, new_stream
 from tests.integration.api.conftest import Account, NewAccount
 
 SOCCER = "/v1/profiles/soccer"
@@ -345,3 +349,90 @@ async def record_highlight(database: Database, account: Account, stream: dict[st
             decisions=[decision(about)],
         )
     return about.id
+
+
+PREVIEW = f"{OVERRIDE}/preview"
+
+
+async def preview(account: Account, **body: object) -> httpx.Response:
+    return await account.http.post(PREVIEW, json=body)
+
+
+async def decided_stream(account: Account, database: Database, *values: float) -> UUID:
+    """A stream of soccer that has ended, with one candidate a window, decided by its rules."""
+    stream = await new_stream(database, account.tenant_id, game="soccer")
+    shipped = ProfileStore()
+    proposed = [
+        candidate(account.tenant_id, stream, peak=100.0 + 400.0 * number).replace(
+            score=HighlightScore(**dict.fromkeys(DIMENSIONS, value), confidence=0.9)
+        )
+        for number, value in enumerate(values)
+    ]
+    await SelectionActivities(database=database, profiles=shipped).select_highlights(
+        SelectHighlightsInput(
+            tenant_id=account.tenant_id,
+            stream_id=stream,
+            profile_id="soccer",
+            profile_version=shipped.catalog.get("soccer").version,
+            state=SelectionState(),
+            candidates=tuple(proposed),
+            watermark=5000.0,
+            ended=True,
+        )
+    )
+    async with database.session(account.tenant_id) as session:
+        row = await streams.get(session, tenant_id=account.tenant_id, stream_id=stream)
+        assert row is not None
+        row.status, row.analyzed = StreamStatus.COMPLETED.value, 5000.0
+    return stream
+
+
+async def test_a_preview_shows_the_profile_and_stores_nothing(account: Account) -> None:
+    before = await profile(account)
+    shown = await preview(account, patch=PATCH)
+    assert shown.status_code == 200, shown.text
+    assert shown.json()["profile"]["selection"] == before["selection"] | PATCH["selection"]
+    assert shown.json()["stream"] is None
+    assert await profile(account) == before
+    assert (await preview(account)).json()["profile"] == before
+
+
+async def test_a_preview_points_to_what_is_wrong(account: Account) -> None:
+    refused = problem(await preview(account, patch={"clip": {"pre_role": 1}}), 422)
+    assert refused["code"] == "invalid_profile"
+    assert refused["errors"] == [
+        {
+            "pointer": "/patch/clip/pre_role",
+            "detail": "unknown key `pre_role`; did you mean `pre_roll`?",
+        }
+    ]
+
+
+async def test_a_preview_of_a_stream_names_what_would_be_removed_and_added(
+    account: Account, database: Database
+) -> None:
+    standard = (await profile(account))["thresholds"]["standard"]
+    stream = await decided_stream(account, database, standard + 0.02, standard + 0.1, 0.3)
+    shown = await preview(account, stream_id=str(stream))
+    assert shown.status_code == 200, shown.text
+    same = shown.json()["stream"]
+    assert (same["candidates"], same["highlights_before"], same["highlights_after"]) == (3, 2, 2)
+    assert {each["change"] for each in same["highlights"]} == {"kept"}
+    higher = {"thresholds": {"standard": round(standard + 0.05, 3)}}
+    fewer = (await preview(account, patch=higher, stream_id=str(stream))).json()["stream"]
+    assert [each["change"] for each in fewer["highlights"]] == ["removed", "kept"]
+    assert fewer["highlights"][0]["new_reasons"][0]["code"] == "threshold"
+    lower = {"thresholds": {"standard": 0.2}}
+    more = (await preview(account, patch=lower, stream_id=str(stream))).json()["stream"]
+    assert [each["change"] for each in more["highlights"]] == ["kept", "kept", "added"]
+    assert more["highlights_after"] == 3
+
+
+async def test_a_preview_of_an_unknown_profile_or_another_tenants_stream_is_not_found(
+    account: Account, other_account: Account, database: Database
+) -> None:
+    unknown = await account.http.post("/v1/profiles/chess_boxing/override/preview", json={})
+    assert problem(unknown, 404)["code"] == "profile_not_found"
+    stream = await new_stream(database, other_account.tenant_id)
+    foreign = await preview(account, stream_id=str(stream))
+    assert problem(foreign, 404)["code"] == "stream_not_found"

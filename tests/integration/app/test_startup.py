@@ -93,16 +93,38 @@ async def test_what_the_schema_lacks_is_said_at_start_by_migrate_and_by_doctor(
         await connection.execute(text("ALTER TABLE streams DROP COLUMN notice"))
     await engine.dispose()
     settings = Settings(database_url=SecretStr(empty_database.application))
-    with capture_logs() as logs:
+    with pytest.raises(
+        StartFailedError, match=r"older than this version: it lacks column"
+    ) as failed:
         await check_database(settings)
-    (problem,) = [each for each in logs if each["event"] == "schema_incomplete"]
-    assert problem["missing"] == "column streams.notice"
+    assert "column streams.notice" in failed.value.message
+    assert "highlights migrate" in failed.value.remedy
     with pytest.raises(StartFailedError, match=r"lacks: column streams\.notice"):
         await require_schema(empty_database.owner)
     findings = await asyncio.to_thread(examine, settings)
     (found,) = [each for each in findings if each.component == "PostgreSQL"]
     assert found.blocks
     assert "column streams.notice" in found.advice
+
+
+async def test_a_changed_constraint_does_not_end_the_start(empty_database: DatabaseUrls) -> None:
+    """As the next release's migration leaves it, beside which this release still runs."""
+    await migrate(empty_database.owner)
+    engine = create_async_engine(asyncpg_url(empty_database.owner))
+    async with engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE tenants DROP CONSTRAINT ck_tenants_plan"))
+        await connection.execute(text("ALTER TABLE streams ADD COLUMN newer text"))
+    await engine.dispose()
+    with capture_logs() as logs:
+        await check_database(Settings(database_url=SecretStr(empty_database.application)))
+    (problem,) = [each for each in logs if each["event"] == "schema_incomplete"]
+    assert problem["missing"] == "constraint tenants.ck_tenants_plan"
+
+
+async def test_a_version_refuses_the_schema_of_the_one_before(empty_database: DatabaseUrls) -> None:
+    await migrate(empty_database.owner, "0027")
+    with pytest.raises(StartFailedError, match=r"lacks .*stream_events"):
+        await check_database(Settings(database_url=SecretStr(empty_database.application)))
 
 
 @pytest.mark.parametrize(

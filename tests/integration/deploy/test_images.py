@@ -21,7 +21,11 @@ IMAGES = ("api", "worker")
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Path:
-    """Run the build stage below a directory, with only the files that its context has."""
+    """Run the build stage below a directory, with only the files that its context has.
+
+    The console is built in the checkout: its stage runs the same commands in an image of Node.
+    """
+    subprocess.run([ROOT / "bin/console", "build"], check=True, timeout=240)
     root = tmp_path_factory.mktemp("image")
     source = root / "src"
     for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines():
@@ -56,7 +60,9 @@ def built(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Path:
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            source, target, ignore=shutil.ignore_patterns("__pycache__", "node_modules")
+        )
     else:
         shutil.copy(source, target)
 
@@ -102,6 +108,13 @@ def test_an_image_has_ffmpeg_and_no_tool_of_the_developers(built: Path, tmp_path
     assert Path(found.stdout.strip()).is_relative_to(built), found.stderr
     (site,) = built.glob("lib/python*/site-packages")
     assert not [name for name in ("pytest", "mypy", "demo", "tests") if (site / name).exists()]
+
+
+def test_an_image_has_the_console_and_not_its_sources(built: Path) -> None:
+    (site,) = built.glob("lib/python*/site-packages")
+    assert (site / "api/console/dist/index.html").is_file()
+    assert list((site / "api/console/dist/assets").glob("*.js"))
+    assert not (site / "console").exists()
 
 
 @pytest.mark.parametrize("image", IMAGES)

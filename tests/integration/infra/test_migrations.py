@@ -486,6 +486,7 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         "pinned_profiles": "INSERT,SELECT",
         "tastes": "INSERT,SELECT,UPDATE",
         "branding": "INSERT,SELECT,UPDATE",
+        "embed_policies": "INSERT,SELECT,UPDATE",
         "connections": "DELETE,INSERT,SELECT,UPDATE",
         "inbound_events": "DELETE,INSERT,SELECT,UPDATE",
         "beams": "DELETE,INSERT,SELECT,UPDATE",

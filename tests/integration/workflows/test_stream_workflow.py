@@ -694,3 +694,19 @@ async def test_events_of_a_feed_are_linked_and_take_a_highlight_with_them(
     assert [each.ended for each in script.linked] == [False]
     assert script.deleted == [script.rendered[0].id]
     assert (result.progress.highlights, result.progress.clips) == (0, 0)
+
+
+async def test_the_first_event_of_a_feed_makes_analysis_look_for_events(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=2, end=None)
+    async with running(temporal_client, script), asyncio.timeout(60):
+        stream = await start(temporal_client)
+        await script.waiting_at_edge.wait()
+        assert not any(script.followed_fed)
+        for _ in range(3):
+            await stream.signal(StreamWorkflow.feed_events_stored, FeedEventsStored(events=1))
+            await script.following_fed.wait()
+        await stream.signal(StreamWorkflow.stop, StopRequest())
+        await stream.result()
+    assert sum(script.followed_fed) == 1

@@ -13,7 +13,7 @@ from api.errors.problems import (
     Problem,
     UnauthenticatedProblem,
 )
-from api.streams.events import events
+from api.event_stream import events
 from infra.db.engine import DatabaseUnavailableError
 from infra.settings.services import EventSettings
 

@@ -54,7 +54,10 @@ READ_ELSEWHERE: Final[Mapping[str, str | type[SettingsSection]]] = {
     "the API, for limits of addresses": "address_refusals_per_minute",
     "the API, for files": "address_files_per_minute",
     "the API, for addresses of clients": "trusted_proxies",
+    "the API, for firewalls of tenants": "egress_addresses",
     "the API, for browsers": "cors_origins",
+    "the API, for the console": "console_media_origins",
+    "the API, for the console's links": "console_temporal_url",
     "the worker, for media": "segment_store",
     "the worker, for its copies of media in S3": "media_cache_bytes",
     "migrations": "database_owner_url",
@@ -161,9 +164,10 @@ async def test_both_stores_in_s3_share_one_client() -> None:
     assert clips._bucket._connection is segments._bucket._connection is container.s3
 
 
-async def test_probing_never_waits_behind_analysis() -> None:
+async def test_probing_analysis_and_rendering_never_wait_for_one_another() -> None:
     container = Container(settings())
-    assert container.probes is not container.media
+    pools = (container.probes, container.media, container.rendering)
+    assert len(set(map(id, pools))) == 3
 
 
 async def test_what_was_used_is_closed() -> None:

@@ -73,6 +73,11 @@ _NAMED_BY_METHOD = {
 _NO_TEMPORAL = {"signal.signal"}  # the standard library's
 _UNCOUNTED = ("benchmarks/", "clients/", "demo/")  # no part of the product
 
+_LAST_FREE_REVISION = "0031"
+_CONTRACTING = re.compile(
+    r"\b(DROP\s+(COLUMN|TABLE)|RENAME\s+(COLUMN\s+)?\w*\s*TO|SET\s+NOT\s+NULL)\b", re.IGNORECASE
+)
+
 _NAMELESS = {"common", "helper", "helpers", "manager", "misc", "util", "utils"}
 _UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
 
@@ -249,6 +254,70 @@ def _called(function: ast.expr) -> str | None:
     if isinstance(function, ast.Attribute):
         return function.attr
     return function.id if isinstance(function, ast.Name) else None
+
+
+def contracting_migrations(path: str, text: str) -> list[str]:
+    """A revision only adds, so that the release before it still works on the new schema.
+
+    One that takes something away says why that is safe by `CONTRACT = "..."`, and comes a release
+    after the code stopped using it. Revisions up to 0031 are older than the rule.
+    """
+    revision = PurePosixPath(path).stem.partition("_")[0]
+    if not path.startswith("migrations/versions/") or revision <= _LAST_FREE_REVISION:
+        return []
+    tree = ast.parse(text)
+    if any(isinstance(each, ast.Assign) and _assigns(each, "CONTRACT") for each in tree.body):
+        return []
+    upgrades = [
+        each
+        for each in tree.body
+        if not (isinstance(each, ast.FunctionDef) and each.name == "downgrade")
+    ]
+    found = [
+        (call.lineno, what)
+        for each in upgrades
+        for call in ast.walk(each)
+        if isinstance(call, ast.Call) and (what := _contraction(call))
+    ]
+    return [
+        f"{path}:{line}: {what}, which the release before still uses: add only, or mark the "
+        "revision as CONTRACT (docs/releases.md)"
+        for line, what in found
+    ]
+
+
+def _assigns(statement: ast.Assign, name: str) -> bool:
+    return any(isinstance(each, ast.Name) and each.id == name for each in statement.targets)
+
+
+def _contraction(call: ast.Call) -> str | None:
+    """Return what a call of a revision takes away from the release before, if anything."""
+    name = _called(call.func)
+    options = {each.arg: each.value for each in call.keywords}
+    if name in {"drop_column", "drop_table", "rename_table"}:
+        return f"calls {name}()"
+    if name == "alter_column":
+        narrowed = options.keys() & {"new_column_name", "type_"}
+        is_required = _is_false(options.get("nullable"))
+        return "renames or narrows a column" if narrowed or is_required else None
+    if name == "add_column" and isinstance(call.args[-1], ast.Call):
+        column = {each.arg: each.value for each in call.args[-1].keywords}
+        kinds = {_called(each.func) for each in call.args[-1].args if isinstance(each, ast.Call)}
+        has_value = "server_default" in column or kinds & {"Computed", "Identity"}
+        return (
+            None
+            if has_value or not _is_false(column.get("nullable"))
+            else ("adds a column that is NOT NULL without a default")
+        )
+    if name == "execute":
+        texts = [each.value for each in ast.walk(call) if isinstance(each, ast.Constant)]
+        words = " ".join(each for each in texts if isinstance(each, str))
+        return "executes DDL that takes something away" if _CONTRACTING.search(words) else None
+    return None
+
+
+def _is_false(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value is False
 
 
 def nameless_file(path: str, _text: str) -> list[str]:

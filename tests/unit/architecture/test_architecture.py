@@ -14,6 +14,7 @@ from tests.unit.architecture.lints import (
     Lint,
     activity_docstrings,
     container_imports,
+    contracting_migrations,
     impurity,
     named_by_string,
     nameless_file,
@@ -44,9 +45,11 @@ LINTS = (
     named_by_string,
     unchecked_copies,
     activity_docstrings,
+    contracting_migrations,
     nameless_file,
     unfinished,
 )
+REVISION = "migrations/versions/0099_x.py"
 ACTIVITY = "@activity.defn(name='render')\nasync def render():\n    "
 VIOLATIONS: list[tuple[Lint, str, str, str]] = [
     (impurity, "domain/x.py", "import time", "imports time"),
@@ -106,6 +109,27 @@ VIOLATIONS: list[tuple[Lint, str, str, str]] = [
     (unchecked_copies, "domain/x.py", "y = x.model_copy(update={'a': 1})", "named method"),
     (activity_docstrings, "activities/x.py", f'{ACTIVITY}"""Renders."""', "repeats the docstring"),
     (activity_docstrings, "activities/interfaces.py", f"{ACTIVITY}pass", "has no docstring"),
+    (contracting_migrations, REVISION, "op.drop_column('a', 'b')", "drop_column()"),
+    (contracting_migrations, REVISION, "op.rename_table('a', 'b')", "rename_table()"),
+    (
+        contracting_migrations,
+        REVISION,
+        "op.alter_column('a', 'b', new_column_name='c')",
+        "renames or narrows",
+    ),
+    (contracting_migrations, REVISION, "op.alter_column('a', 'b', nullable=False)", "narrows"),
+    (
+        contracting_migrations,
+        REVISION,
+        "def add():\n    op.add_column('a', sa.Column('b', sa.Text(), nullable=False))",
+        "0099_x.py:2: adds a column that is NOT NULL",
+    ),
+    (
+        contracting_migrations,
+        REVISION,
+        "op.execute('ALTER TABLE a ALTER b SET NOT NULL')",
+        "executes DDL",
+    ),
     (nameless_file, "domain/utils.py", "", "names no idea"),
     (nameless_file, "infra/clip_helper.py", "", "'helper'"),
     (nameless_file, "api/common/x.py", "", "'common'"),
@@ -122,6 +146,15 @@ ALLOWED: list[tuple[Lint, str, str]] = [
     (sql_outside_repositories, "infra/db/repositories/x.py", "from sqlalchemy import select"),
     (workflow_imports, "workflows/x.py", "from activities.interfaces import Clips"),
     (workflow_imports, "workflows/x.py", "from activities import interfaces"),
+    (contracting_migrations, "migrations/versions/0027_x.py", "op.drop_column('a', 'b')"),
+    (contracting_migrations, REVISION, "def downgrade():\n    op.drop_table('a')"),
+    (contracting_migrations, REVISION, "CONTRACT = 'unused'\nop.drop_column('a', 'b')"),
+    (
+        contracting_migrations,
+        REVISION,
+        "op.add_column('a', sa.Column('b', sa.Text(), server_default='x', nullable=False))",
+    ),
+    (contracting_migrations, REVISION, "op.add_column('a', sa.Column('b', nullable=True))"),
     (container_imports, "app/commands.py", "from app.container import Container"),
     (container_imports, "api/x.py", "from av.container import InputContainer"),
     (workflow_starts, "app/services/x.py", "client.start_workflow(StreamWorkflow.run)"),

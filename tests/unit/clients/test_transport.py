@@ -36,7 +36,7 @@ from tldrtv_highlights import (
     UnexpectedAnswerError,
 )
 from tldrtv_highlights._endpoint import AsyncFileBody, FileBody
-from tldrtv_highlights._events import EventParser
+from tldrtv_highlights._events import EventParser, stream_event
 from tldrtv_highlights.errors import retry_after
 from tldrtv_highlights.models import Clip, ClipDetail, StreamEvent
 
@@ -472,7 +472,7 @@ async def test_an_error_event_without_a_problem_cannot_be_read(
 
 def test_events_may_come_in_any_pieces() -> None:
     text = events(("stream", STREAM), ("end", {"reason": "deleted"})).replace(b"\n", b"\r\n")
-    parser = EventParser()
+    parser = EventParser(stream_event)
     found = [event for at in range(len(text)) for event in parser.feed(text[at : at + 1])]
     assert [(event.type, event.id) for event in found] == [("stream", "0"), ("end", "1")]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from enum import Enum
 from functools import cached_property
@@ -21,6 +21,7 @@ from tldrtv_highlights.errors import UnexpectedAnswerError, error_of
 
 T = TypeVar("T")
 _PART: Final = 1 << 20
+SUCCESSFUL: Final = frozenset({200, 201, 202, 204})
 Identity = str | UUID
 
 
@@ -48,27 +49,34 @@ class Sent:
     file: Path | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Endpoint(Generic[T]):
     """An operation of the API.
 
     Args:
-        operation_id: its name in the OpenAPI document.
-        method: HTTP's.
-        path: a template such as `/v1/streams/{stream_id}`.
+        route: its method and path, such as `GET /v1/streams/{stream_id}`.
         answer: the type of the answer's body; `None` where it has none, `bytes` of a file.
         creates: whether it takes an `Idempotency-Key`, so that it can be repeated.
         repeatable: whether a second request does nothing that the first has not done.
         statuses: those that carry an answer.
     """
 
-    operation_id: str
-    method: str
-    path: str
+    route: str
     answer: type[T]
+    _: KW_ONLY
     creates: bool = False
     repeatable: bool = True
-    statuses: frozenset[int] = frozenset({200, 201, 202, 204})
+    statuses: frozenset[int] = SUCCESSFUL
+
+    @property
+    def method(self) -> str:
+        """HTTP's method."""
+        return self.route.partition(" ")[0]
+
+    @property
+    def path(self) -> str:
+        """A template such as `/v1/streams/{stream_id}`."""
+        return self.route.partition(" ")[2]
 
     def request(self, http: httpx.Client | httpx.AsyncClient, sent: Sent) -> httpx.Request:
         """Return the request of one call, the same for all its repetitions."""

@@ -27,9 +27,10 @@ from tldrtv_highlights.errors import (
     UnexpectedAnswerError,
     error_of,
 )
-from tldrtv_highlights.models import Page, StreamEvent
+from tldrtv_highlights.models import Page, StreamEvent, TenantEvent
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StreamEvent | TenantEvent)
 
 __version__: Final = "0.1.0"
 _CLOSED: Final = "This client is closed; make a new one."
@@ -91,7 +92,9 @@ class SyncTransport:
                 return
             sent = _after(sent, page)
 
-    def events(self, endpoint: Endpoint[None], sent: Sent) -> Iterator[StreamEvent]:
+    def events(
+        self, endpoint: Endpoint[None], read: Callable[[dict[str, str]], E], sent: Sent
+    ) -> Iterator[E]:
         """Yield a stream's events to its end, connecting again from the last one seen."""
         failures = 0
         while True:
@@ -109,7 +112,7 @@ class SyncTransport:
                     else:
                         _require_events(request, response)
                         failures, pause = 0, self._retry.first
-                        parser = EventParser()
+                        parser = EventParser(read)
                         for chunk in response.iter_bytes():
                             for event in parser.feed(chunk):
                                 sent = _since(sent, event)
@@ -219,7 +222,9 @@ class AsyncTransport:
                 return
             sent = _after(sent, page)
 
-    async def events(self, endpoint: Endpoint[None], sent: Sent) -> AsyncIterator[StreamEvent]:
+    async def events(
+        self, endpoint: Endpoint[None], read: Callable[[dict[str, str]], E], sent: Sent
+    ) -> AsyncIterator[E]:
         """Yield a stream's events to its end, connecting again from the last one seen."""
         failures = 0
         while True:
@@ -238,7 +243,7 @@ class AsyncTransport:
                     else:
                         _require_events(request, response)
                         failures, pause = 0, self._retry.first
-                        parser = EventParser()
+                        parser = EventParser(read)
                         async for chunk in response.aiter_bytes():
                             for event in parser.feed(chunk):
                                 sent = _since(sent, event)
@@ -292,7 +297,7 @@ def _after(sent: Sent, page: Page[Any]) -> Sent:
     return replace(sent, query={**sent.query, "cursor": page.next_cursor})
 
 
-def _since(sent: Sent, event: StreamEvent) -> Sent:
+def _since(sent: Sent, event: StreamEvent | TenantEvent) -> Sent:
     if event.id is None:
         return sent
     return replace(sent, headers={**sent.headers, "Last-Event-ID": event.id})

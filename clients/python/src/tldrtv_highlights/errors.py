@@ -17,7 +17,7 @@ class HighlightsError(Exception):
 
 
 class ConnectionFailedError(HighlightsError):
-    """No answer came: the API is away, or the network is. Whether it acted is not known."""
+    """No response arrived. The API may or may not have acted on the request."""
 
 
 class ClientUnusableError(HighlightsError):
@@ -25,7 +25,7 @@ class ClientUnusableError(HighlightsError):
 
 
 class UnexpectedAnswerError(HighlightsError):
-    """The answer is none that the API documents; a proxy may have written it."""
+    """The response is none that the API documents; a proxy may have written it."""
 
 
 class DownloadError(HighlightsError):
@@ -37,10 +37,10 @@ class ApiError(HighlightsError):
 
     Attributes:
         status: the HTTP status.
-        code: what programs go by, such as `stream_not_found`; `/errors` of the API lists them.
+        code: for programs, such as `stream_not_found`; `/errors` of the API lists them.
         title: the kind of problem in words.
         detail: what is wrong and what to do, for people.
-        request_id: to name when asking us about it.
+        request_id: include it when you contact us about this error.
         retry_after: seconds after which to try again, where the API says.
         errors: the parts of the request that are wrong, each with `pointer` and `detail`.
     """
@@ -68,9 +68,13 @@ class ApiError(HighlightsError):
         parts = "".join(f" {each.get('pointer')}: {each.get('detail')}." for each in errors)
         super().__init__(f"{status} {code}: {detail}{parts} (request {request_id or 'unknown'})")
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Let errors cross processes, as pools and task queues send them."""
-        fields: dict[str, Any] = {
+    @property
+    def problem(self) -> dict[str, Any]:
+        """The problem as a JSON object, without the fields that are empty."""
+        return {name: value for name, value in self._fields().items() if value not in (None, ())}
+
+    def _fields(self) -> dict[str, Any]:
+        return {
             "status": self.status,
             "code": self.code,
             "title": self.title,
@@ -79,47 +83,50 @@ class ApiError(HighlightsError):
             "retry_after": self.retry_after,
             "errors": tuple(dict(each) for each in self.errors),
         }
-        return partial(type(self), **fields), ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let errors cross processes, as pools and task queues send them."""
+        return partial(type(self), **self._fields()), ()
 
 
 class InvalidRequestError(ApiError):
-    """The request is wrong: correct what `errors` names."""
+    """The request is wrong: correct what `errors` lists."""
 
     handled = frozenset({400, 405, 406, 413, 414, 415, 416, 422, 431})
 
 
 class AuthenticationError(ApiError):
-    """No key, or none that is valid."""
+    """The API key is missing or not valid."""
 
     handled = frozenset({401})
 
 
 class PermissionDeniedError(ApiError):
-    """The key may not do this, or not from here; or a signed URL is too old."""
+    """The key may not do this or not from this address, or a signed URL has expired."""
 
     handled = frozenset({403})
 
 
 class NotFoundError(ApiError):
-    """The tenant has no such thing."""
+    """The tenant has no such object."""
 
     handled = frozenset({404, 410})
 
 
 class ConflictError(ApiError):
-    """It is not in a state that allows this, or has changed since it was read."""
+    """The object is in a state that does not allow this, or has changed since it was read."""
 
     handled = frozenset({409, 412, 428})
 
 
 class RateLimitedError(ApiError):
-    """More than the plan allows; `retry_after` says for how long to wait."""
+    """More requests than the plan allows; `retry_after` says how long to wait."""
 
     handled = frozenset({429})
 
 
 class ServerError(ApiError):
-    """A mistake of ours, or something that we need is away."""
+    """The service failed, or something that it needs is unavailable."""
 
     handled = frozenset(range(500, 600))
 

@@ -43,6 +43,7 @@ from domain.tenants.keys import Scope
 from domain.tenants.retention import RecordKind
 from domain.tenants.usage import PlanName, UsageKind, usage_event
 from domain.webhooks.events import (
+    SUBSCRIBABLE,
     DisabledReason,
 )
 from infra.db.repositories import (
@@ -67,6 +68,7 @@ from infra.db.repositories import (
 )
 from infra.db.repositories.audit import AuditFilter
 from infra.db.repositories.backfills import DeliveryQueueRef
+from infra.db.repositories.consistency import stream_facts
 from infra.db.repositories.deliveries import Attempt, DeliveryFilter, WaitingDelivery
 from infra.db.repositories.feed import feed_events
 from infra.db.repositories.highlights import HighlightFilter
@@ -399,6 +401,12 @@ ATTACKS: dict[str, Attack] = {
     ),
     "events.append": lambda s, it: events.append(s, targets.webhook_event(it)),
     "events.get": lambda s, it: events.get(s, tenant_id=it.tenant, event_id=it.event),
+    "events.after_position": lambda s, it: events.after_position(
+        s, tenant_id=it.tenant, position=0, types=[*SUBSCRIBABLE], limit=10
+    ),
+    "events.positions_around": lambda s, it: events.positions_around(
+        s, tenant_id=it.tenant, since=WHEN, settled=WHEN
+    ),
     "events.undispatched": lambda s, it: events.undispatched(s, tenant_id=it.tenant),
     "events.keep": lambda s, it: events.keep(s, tenant_id=it.tenant, event_ids=[it.event]),
     "events.lock_deliveries": lambda s, it: events.lock_deliveries(
@@ -574,6 +582,10 @@ ATTACKS: dict[str, Attack] = {
             progress=StreamProgress(status=StreamStatus.FAILED, position=1e6, analyzed=1e6),
         ),
     ),
+    "tenants.embed_policy": lambda s, it: tenants.embed_policy(s, tenant_id=it.tenant),
+    "tenants.put_embed_policy": lambda s, it: tenants.put_embed_policy(
+        s, tenant_id=it.tenant, enabled=False, origins=[]
+    ),
     "tenants.get": targets.read_tenant,
     "tenants.plan_of": lambda s, it: tenants.plan_of(s, tenant_id=it.tenant, lock=True),
     "tenants.set_plan": lambda s, it: tenants.set_plan(
@@ -674,6 +686,48 @@ ATTACKS: dict[str, Attack] = {
     ),
     "events.append_subject_event": lambda s, it: events.append_subject_event(
         s, targets.highlight_row(it), _fed_row(it), subject="bet:1"
+    ),
+    "stream_facts.stream_page": lambda s, it: stream_facts.stream_page(
+        s, tenant_id=it.tenant, after=None, limit=9
+    ),
+    "stream_facts.known_streams": lambda s, it: stream_facts.known_streams(
+        s, tenant_id=it.tenant, stream_ids=[it.stream, it.deleted]
+    ),
+    "stream_facts.window_page": lambda s, it: stream_facts.window_page(
+        s, tenant_id=it.tenant, stream_id=it.stream, after=-1, limit=9
+    ),
+    "stream_facts.undelivered": lambda s, it: stream_facts.undelivered(
+        s, tenant_id=it.tenant, stream_id=it.stream, limit=9
+    ),
+    "stream_facts.execution_rows": lambda s, it: stream_facts.execution_rows(
+        s, tenant_id=it.tenant, table="clip", ids=[it.clip]
+    ),
+    "stream_facts.stream": lambda s, it: stream_facts.stream(
+        s, tenant_id=it.tenant, stream_id=it.stream
+    ),
+    "stream_facts.totals": lambda s, it: stream_facts.totals(
+        s, tenant_id=it.tenant, stream_id=it.stream
+    ),
+    "stream_facts.end_events": lambda s, it: stream_facts.end_events(
+        s, tenant_id=it.tenant, stream_id=it.stream
+    ),
+    "stream_facts.usage_totals": lambda s, it: stream_facts.usage_totals(
+        s, tenant_id=it.tenant, stream_id=it.stream
+    ),
+    "stream_facts.highlight_page": lambda s, it: stream_facts.highlight_page(
+        s, tenant_id=it.tenant, stream_id=it.stream, after=None, limit=9
+    ),
+    "stream_facts.clip_page": lambda s, it: stream_facts.clip_page(
+        s, tenant_id=it.tenant, stream_id=it.stream, after=None, limit=9
+    ),
+    "stream_facts.export_page": lambda s, it: stream_facts.export_page(
+        s, tenant_id=it.tenant, stream_id=it.stream, after=None, limit=9
+    ),
+    "stream_facts.feed_page": lambda s, it: stream_facts.feed_page(
+        s, tenant_id=it.tenant, stream_id=it.stream, after=None, limit=9
+    ),
+    "stream_facts.delivery_page": lambda s, it: stream_facts.delivery_page(
+        s, tenant_id=it.tenant, stream_id=it.stream, after=None, limit=9
     ),
     "usage.meter": lambda s, it: usage.meter(
         s,

@@ -35,6 +35,7 @@ from infra.db.repositories import (
     inbound_events,
     profiles,
     streams,
+    tenants,
     usage,
 )
 from infra.db.repositories.deliveries import Attempt
@@ -143,6 +144,9 @@ async def _filled(database: Database, tenant: UUID) -> Target:
         )
         await feed_events.put(session, tenant_id=tenant, stream_id=stream, events=[FEED_EVENT])
         await exports.put_branding(session, tenant_id=tenant, branding=Branding())
+        await tenants.put_embed_policy(
+            session, tenant_id=tenant, enabled=True, origins=["https://fans.example.com"]
+        )
         await _connect(session, tenant, connection, beam)
         event = await session.scalar(select(EventRow.id).limit(1))
     assert event is not None

@@ -22,7 +22,12 @@ from domain.streams.ledger import (
     RECORDED_WINDOWS,
     StreamLedger,
 )
-from domain.streams.messages import LONG_PLAYLIST, ClipCorrection, RecordingReady
+from domain.streams.messages import (
+    LONG_PLAYLIST,
+    ClipCorrection,
+    RecordingReady,
+    StreamState,
+)
 from domain.streams.status import EndReason, StreamProgress, StreamStatus
 from tests.factories.clips import WHEN, decision, outcome, window
 from tests.factories.ledgers import (
@@ -651,6 +656,22 @@ class TestFeed:
         ledger.note_feed_events(FeedEventsStored(events=1))
         ledger.record_linked(LinkFeedResult())
         assert reloaded(ledger).has_feed_events
+
+    def test_analysis_looks_for_events_once_the_feed_has_sent_one(self) -> None:
+        ledger = new_ledger()
+        assert not ledger.follow_request(analyze=True).fed
+        ledger.note_feed_events(FeedEventsStored(events=1))
+        ledger.link_request(ended=False)
+        ledger.record_linked(LinkFeedResult())
+        for each in (ledger, reloaded(ledger)):
+            assert each.follow_request(analyze=True).fed
+            assert each.analysis_request().fed
+
+    def test_events_that_an_earlier_release_left_waiting_are_looked_for(self) -> None:
+        ledger = new_ledger()
+        ledger.note_feed_events(FeedEventsStored(events=1))
+        state = ledger.state().model_dump_json(exclude={"fed"})
+        assert new_ledger(StreamState.model_validate_json(state)).follow_request(analyze=True).fed
 
     def test_the_wall_clock_of_the_latest_media_goes_with_the_request(self) -> None:
         ledger = new_ledger()

@@ -19,7 +19,7 @@ from tldrtv_highlights.models.connections import (
     InboundEvent,
     InboundEventList,
 )
-from tldrtv_highlights.models.events import StreamEvent
+from tldrtv_highlights.models.events import StreamEvent, TenantEvent
 from tldrtv_highlights.models.exports import (
     Branding,
     Export,
@@ -34,10 +34,12 @@ from tldrtv_highlights.models.feed import FeedClock, FeedEvent, FeedEventResults
 from tldrtv_highlights.models.feedback import Correction, Feedback
 from tldrtv_highlights.models.health import Check, Health, Readiness
 from tldrtv_highlights.models.highlights import (
+    EmbedPolicy,
     Evidence,
     FoundHighlight,
     Highlight,
     HighlightDetail,
+    HighlightEmbed,
     LocalizedTitle,
     Match,
     MatchState,
@@ -50,6 +52,11 @@ from tldrtv_highlights.models.highlights import (
 )
 from tldrtv_highlights.models.keys import CreatedKey, Key
 from tldrtv_highlights.models.policies import Policy, Review, Territories
+from tldrtv_highlights.models.previews import (
+    PreviewedHighlight,
+    ProfilePreview,
+    StreamPreview,
+)
 from tldrtv_highlights.models.profiles import (
     Override,
     OverrideDetail,
@@ -79,6 +86,7 @@ from tldrtv_highlights.models.webhooks import (
     Delivery,
     DeliveryAttempt,
     DeliveryDetail,
+    EgressAddresses,
     ReplayResult,
     WebhookEndpoint,
     WebhookEndpointWithSecret,
@@ -107,6 +115,8 @@ __all__ = [
     "Delivery",
     "DeliveryAttempt",
     "DeliveryDetail",
+    "EgressAddresses",
+    "EmbedPolicy",
     "Evidence",
     "Export",
     "ExportBatch",
@@ -123,6 +133,7 @@ __all__ = [
     "Health",
     "Highlight",
     "HighlightDetail",
+    "HighlightEmbed",
     "HighlightResult",
     "HighlightResults",
     "InboundEvent",
@@ -144,9 +155,11 @@ __all__ = [
     "Piece",
     "Playback",
     "Policy",
+    "PreviewedHighlight",
     "ProfileDetail",
     "ProfileList",
     "ProfileMatch",
+    "ProfilePreview",
     "ProfileRef",
     "ProfileSummary",
     "ProfileTaste",
@@ -161,9 +174,11 @@ __all__ = [
     "StreamDetail",
     "StreamEnd",
     "StreamEvent",
+    "StreamPreview",
     "StreamResult",
     "StreamResults",
     "TasteTrait",
+    "TenantEvent",
     "Territories",
     "UnderstoodCriteria",
     "Usage",

@@ -19,3 +19,15 @@ class StreamEvent(Model):
     highlight: Highlight | None = None
     stream: Stream | None = None
     reason: str | None = None
+
+
+class TenantEvent(Model):
+    """An event of a tenant, with the body of the request that webhook endpoints receive.
+
+    `webhooks.WebhookEvent.model_validate_json(body)` reads it. The same event may come twice, with
+    the same `id` in its body. Each connection begins with one of the type `open` without content.
+    """
+
+    type: str
+    id: str | None = None
+    body: str

@@ -146,6 +146,24 @@ class SimilarHighlights(Model):
     data: tuple[SimilarHighlight, ...]
 
 
+class HighlightEmbed(Model):
+    """A player of a highlight for your pages; `html` is an `iframe` to paste."""
+
+    url: str
+    oembed_url: str
+    html: str
+    width: int
+    height: int
+
+
+class EmbedPolicy(Model):
+    """Who may embed your highlights; without `origins` every page may."""
+
+    enabled: bool
+    origins: tuple[str, ...]
+    updated_at: AwareDatetime | None
+
+
 class HighlightDetail(Highlight):
     """A moment with its decision explained, a sentence or table row a line."""
 

@@ -66,6 +66,12 @@ class DeliveryDetail(Delivery):
     history: tuple[DeliveryAttempt, ...]
 
 
+class EgressAddresses(Model):
+    """Networks (CIDR) that requests to your servers come from; none are not fixed."""
+
+    addresses: tuple[str, ...]
+
+
 class ReplayResult(Model):
     """How many events are being sent once more."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from tldrtv_highlights._endpoint import Endpoint, Sent
+from tldrtv_highlights._endpoint import Sent
 from tldrtv_highlights._resource import Resource, Transport, listing
 from tldrtv_highlights.models import AuditEntry, Page
 
@@ -12,14 +12,7 @@ from tldrtv_highlights.models import AuditEntry, Page
 class Audit(Resource[Transport]):
     """Who changed what."""
 
-    @listing(
-        Endpoint(
-            operation_id="listAuditEntries",
-            method="GET",
-            path="/v1/audit",
-            answer=Page[AuditEntry],
-        )
-    )
+    @listing("GET /v1/audit", Page[AuditEntry])
     def list(
         self,
         *,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tldrtv_highlights._endpoint import Endpoint, Sent, given
+from tldrtv_highlights._endpoint import Sent, given
 from tldrtv_highlights._resource import Resource, Transport, operation
 from tldrtv_highlights.models import Branding
 
@@ -13,16 +13,12 @@ from tldrtv_highlights.models import Branding
 class DefaultBranding(Resource[Transport]):
     """What exports, batches and reels show unless their request says otherwise."""
 
-    @operation(
-        Endpoint(operation_id="getBranding", method="GET", path="/v1/branding", answer=Branding)
-    )
+    @operation("GET /v1/branding", Branding)
     def get(self) -> Sent:
         """Read the default branding; it is empty if none was set."""
         return Sent()
 
-    @operation(
-        Endpoint(operation_id="putBranding", method="PUT", path="/v1/branding", answer=Branding)
-    )
+    @operation("PUT /v1/branding", Branding)
     def put(
         self,
         *,
@@ -54,15 +50,7 @@ class DefaultBranding(Resource[Transport]):
             )
         )
 
-    @operation(
-        Endpoint(
-            operation_id="deleteBranding",
-            method="DELETE",
-            path="/v1/branding",
-            answer=type(None),
-            repeatable=False,
-        )
-    )
+    @operation("DELETE /v1/branding", type(None), repeatable=False)
     def delete(self) -> Sent:
         """Export without default branding from now on."""
         return Sent()

@@ -6,7 +6,7 @@ from datetime import datetime
 from os import PathLike
 from pathlib import Path
 
-from tldrtv_highlights._endpoint import Endpoint, Identity, Sent, given, keyed
+from tldrtv_highlights._endpoint import Identity, Sent, given, keyed
 from tldrtv_highlights._resource import Resource, Transport, downloads, listing, operation
 from tldrtv_highlights._transport import File
 from tldrtv_highlights.errors import DownloadError
@@ -16,24 +16,12 @@ from tldrtv_highlights.models import Clip, ClipDetail, CreatedClips, Page
 class Clips(Resource[Transport]):
     """Video files of the moments."""
 
-    @operation(
-        Endpoint(
-            operation_id="getClip", method="GET", path="/v1/clips/{clip_id}", answer=ClipDetail
-        )
-    )
+    @operation("GET /v1/clips/{clip_id}", ClipDetail)
     def get(self, clip_id: Identity) -> Sent:
         """Read a clip's properties and fresh links."""
         return Sent(path={"clip_id": clip_id})
 
-    @operation(
-        Endpoint(
-            operation_id="createClip",
-            method="POST",
-            path="/v1/streams/{stream_id}/clips",
-            answer=CreatedClips,
-            creates=True,
-        )
-    )
+    @operation("POST /v1/streams/{stream_id}/clips", CreatedClips, creates=True)
     def create(
         self,
         stream_id: Identity,
@@ -78,31 +66,17 @@ class Clips(Resource[Transport]):
             path={"stream_id": stream_id}, body=given(**body), headers=keyed(idempotency_key)
         )
 
-    @listing(
-        Endpoint(
-            operation_id="listStreamClips",
-            method="GET",
-            path="/v1/streams/{stream_id}/clips",
-            answer=Page[ClipDetail],
-        )
-    )
+    @listing("GET /v1/streams/{stream_id}/clips", Page[ClipDetail])
     def list(self, stream_id: Identity, *, limit: int | None = None) -> Sent:
         """Iterate over a stream's clips, newest first; `limit` is the size of a page."""
         return Sent(path={"stream_id": stream_id}, query={"limit": limit})
 
-    @operation(
-        Endpoint(
-            operation_id="deleteClip",
-            method="DELETE",
-            path="/v1/clips/{clip_id}",
-            answer=type(None),
-        )
-    )
+    @operation("DELETE /v1/clips/{clip_id}", type(None))
     def delete(self, clip_id: Identity) -> Sent:
         """Delete a clip on demand with its files."""
         return Sent(path={"clip_id": clip_id})
 
-    @downloads("downloadClip")
+    @downloads("GET /v1/clips/{clip_id}/download")
     def download(self, clip: Clip, path: str | PathLike[str]) -> File:
         """Download a clip's file to `path`, whole or not at all.
 
@@ -115,7 +89,7 @@ class Clips(Resource[Transport]):
         sha256 = clip.sha256 if isinstance(clip, ClipDetail) else None
         return File(url=clip.url, path=Path(path), size=clip.size, sha256=sha256)
 
-    @downloads("downloadThumbnail")
+    @downloads("GET /v1/clips/{clip_id}/thumbnail")
     def download_thumbnail(self, clip: Clip, path: str | PathLike[str]) -> File:
         """Download a clip's picture to `path`, whole or not at all.
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from tldrtv_highlights._endpoint import (
     UNSET,
-    Endpoint,
     Identity,
     Sent,
     Unset,
@@ -22,15 +21,7 @@ from tldrtv_highlights.models import Connection, InboundEventList, Page
 class Connections(Resource[Transport]):
     """100ms workspaces whose events are followed."""
 
-    @operation(
-        Endpoint(
-            operation_id="createConnection",
-            method="POST",
-            path="/v1/connections",
-            answer=Connection,
-            creates=True,
-        )
-    )
+    @operation("POST /v1/connections", Connection, creates=True)
     def create(
         self,
         name: str,
@@ -44,7 +35,7 @@ class Connections(Resource[Transport]):
         policy: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
-        """Connect a 100ms workspace; the answer holds the secrets, this once.
+        """Connect a 100ms workspace. The response has the secrets, which are shown once.
 
         Args:
             name: for people.
@@ -71,38 +62,17 @@ class Connections(Resource[Transport]):
             headers=keyed(idempotency_key),
         )
 
-    @listing(
-        Endpoint(
-            operation_id="listConnections",
-            method="GET",
-            path="/v1/connections",
-            answer=Page[Connection],
-        )
-    )
+    @listing("GET /v1/connections", Page[Connection])
     def list(self, *, limit: int | None = None) -> Sent:
         """Iterate over connections, newest first; `limit` is the size of a page."""
         return Sent(query={"limit": limit})
 
-    @operation(
-        Endpoint(
-            operation_id="getConnection",
-            method="GET",
-            path="/v1/connections/{connection_id}",
-            answer=Connection,
-        )
-    )
+    @operation("GET /v1/connections/{connection_id}", Connection)
     def get(self, connection_id: Identity) -> Sent:
         """Read a connection, without its secrets."""
         return Sent(path={"connection_id": connection_id})
 
-    @operation(
-        Endpoint(
-            operation_id="updateConnection",
-            method="PATCH",
-            path="/v1/connections/{connection_id}",
-            answer=Connection,
-        )
-    )
+    @operation("PATCH /v1/connections/{connection_id}", Connection)
     def update(
         self,
         connection_id: Identity,
@@ -116,7 +86,7 @@ class Connections(Resource[Transport]):
         title: str | Unset = UNSET,
         policy: Mapping[str, Any] | Unset | None = UNSET,
     ) -> Sent:
-        """Change a connection; what is left out stays, None takes away."""
+        """Change a connection. Arguments that you leave out stay, None clears."""
         return Sent(
             path={"connection_id": connection_id},
             body=changed(
@@ -131,40 +101,17 @@ class Connections(Resource[Transport]):
             ),
         )
 
-    @operation(
-        Endpoint(
-            operation_id="deleteConnection",
-            method="DELETE",
-            path="/v1/connections/{connection_id}",
-            answer=type(None),
-            repeatable=False,
-        )
-    )
+    @operation("DELETE /v1/connections/{connection_id}", type(None), repeatable=False)
     def delete(self, connection_id: Identity) -> Sent:
-        """Delete a connection and what it brought; its streams stay, and go on."""
+        """Delete a connection and its events. Streams that it started are unaffected."""
         return Sent(path={"connection_id": connection_id})
 
-    @operation(
-        Endpoint(
-            operation_id="rotateConnectionSecrets",
-            method="POST",
-            path="/v1/connections/{connection_id}/rotate",
-            answer=Connection,
-            repeatable=False,
-        )
-    )
+    @operation("POST /v1/connections/{connection_id}/rotate", Connection, repeatable=False)
     def rotate(self, connection_id: Identity) -> Sent:
-        """Make new secrets; those they replace stay good for a day."""
+        """Create new secrets. The old ones are valid for another day."""
         return Sent(path={"connection_id": connection_id})
 
-    @operation(
-        Endpoint(
-            operation_id="listConnectionEvents",
-            method="GET",
-            path="/v1/connections/{connection_id}/events",
-            answer=InboundEventList,
-        )
-    )
+    @operation("GET /v1/connections/{connection_id}/events", InboundEventList)
     def events(self, connection_id: Identity, *, limit: int | None = None) -> Sent:
-        """Show the latest events that a connection brought, and what came of each."""
+        """List the latest events of a connection with their outcomes."""
         return Sent(path={"connection_id": connection_id}, query={"limit": limit})

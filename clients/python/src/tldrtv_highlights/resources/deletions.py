@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tldrtv_highlights._endpoint import Endpoint, Identity, Sent, given
+from tldrtv_highlights._endpoint import Identity, Sent, given
 from tldrtv_highlights._resource import Resource, Transport, listing, operation
 from tldrtv_highlights.models import Deletion, LegalHold, Page
 
@@ -10,86 +10,37 @@ from tldrtv_highlights.models import Deletion, LegalHold, Page
 class Deletions(Resource[Transport]):
     """Deleted streams, and what holds streams and highlights against deletion."""
 
-    @operation(
-        Endpoint(
-            operation_id="createDeletion",
-            method="POST",
-            path="/v1/deletions",
-            answer=Deletion,
-        )
-    )
+    @operation("POST /v1/deletions", Deletion)
     def create(self, stream_id: Identity, *, reason: str | None = None) -> Sent:
         """Delete a stream; `reason` is kept with the proof. Asking again returns its deletion."""
         return Sent(body=given(stream_id=stream_id, reason=reason))
 
-    @listing(
-        Endpoint(
-            operation_id="listDeletions",
-            method="GET",
-            path="/v1/deletions",
-            answer=Page[Deletion],
-        )
-    )
+    @listing("GET /v1/deletions", Page[Deletion])
     def list(self, *, limit: int | None = None) -> Sent:
         """Iterate over deletions, newest first; `limit` is the size of a page."""
         return Sent(query={"limit": limit})
 
-    @operation(
-        Endpoint(
-            operation_id="getDeletion",
-            method="GET",
-            path="/v1/deletions/{deletion_id}",
-            answer=Deletion,
-        )
-    )
+    @operation("GET /v1/deletions/{deletion_id}", Deletion)
     def get(self, deletion_id: Identity) -> Sent:
         """Read what was deleted of a stream, and when."""
         return Sent(path={"deletion_id": deletion_id})
 
-    @operation(
-        Endpoint(
-            operation_id="putStreamLegalHold",
-            method="PUT",
-            path="/v1/streams/{stream_id}/legal-hold",
-            answer=LegalHold,
-        )
-    )
+    @operation("PUT /v1/streams/{stream_id}/legal-hold", LegalHold)
     def hold_stream(self, stream_id: Identity, reason: str) -> Sent:
         """Hold a stream, so that it cannot be deleted."""
         return Sent(path={"stream_id": stream_id}, body={"reason": reason})
 
-    @operation(
-        Endpoint(
-            operation_id="deleteStreamLegalHold",
-            method="DELETE",
-            path="/v1/streams/{stream_id}/legal-hold",
-            answer=type(None),
-        )
-    )
+    @operation("DELETE /v1/streams/{stream_id}/legal-hold", type(None))
     def release_stream(self, stream_id: Identity) -> Sent:
-        """Lift the hold of a stream, if there is one."""
+        """Release a stream's hold."""
         return Sent(path={"stream_id": stream_id})
 
-    @operation(
-        Endpoint(
-            operation_id="putHighlightLegalHold",
-            method="PUT",
-            path="/v1/highlights/{highlight_id}/legal-hold",
-            answer=LegalHold,
-        )
-    )
+    @operation("PUT /v1/highlights/{highlight_id}/legal-hold", LegalHold)
     def hold_highlight(self, highlight_id: Identity, reason: str) -> Sent:
         """Hold a highlight, so that it cannot be deleted."""
         return Sent(path={"highlight_id": highlight_id}, body={"reason": reason})
 
-    @operation(
-        Endpoint(
-            operation_id="deleteHighlightLegalHold",
-            method="DELETE",
-            path="/v1/highlights/{highlight_id}/legal-hold",
-            answer=type(None),
-        )
-    )
+    @operation("DELETE /v1/highlights/{highlight_id}/legal-hold", type(None))
     def release_highlight(self, highlight_id: Identity) -> Sent:
-        """Lift the hold of a highlight, if there is one."""
+        """Release a highlight's hold."""
         return Sent(path={"highlight_id": highlight_id})

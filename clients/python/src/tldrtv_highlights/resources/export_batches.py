@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from tldrtv_highlights._endpoint import Endpoint, Identity, Sent, given, keyed
+from tldrtv_highlights._endpoint import Identity, Sent, given, keyed
 from tldrtv_highlights._resource import Resource, Transport, downloads, listing, operation
 from tldrtv_highlights._transport import File
 from tldrtv_highlights.models import ExportBatch, ExportBatchManifest, Page
@@ -16,15 +16,7 @@ from tldrtv_highlights.models import ExportBatch, ExportBatchManifest, Page
 class ExportBatches(Resource[Transport]):
     """Exports of many highlights, with their files as a manifest and as a ZIP file."""
 
-    @operation(
-        Endpoint(
-            operation_id="createExportBatch",
-            method="POST",
-            path="/v1/export-batches",
-            answer=ExportBatch,
-            creates=True,
-        )
-    )
+    @operation("POST /v1/export-batches", ExportBatch, creates=True)
     def create(
         self,
         renditions: Sequence[Mapping[str, Any]],
@@ -75,80 +67,37 @@ class ExportBatches(Resource[Transport]):
             headers=keyed(idempotency_key),
         )
 
-    @listing(
-        Endpoint(
-            operation_id="listExportBatches",
-            method="GET",
-            path="/v1/export-batches",
-            answer=Page[ExportBatch],
-        )
-    )
+    @listing("GET /v1/export-batches", Page[ExportBatch])
     def list(self, *, limit: int | None = None) -> Sent:
         """Iterate over batches, newest first; `limit` is the size of a page."""
         return Sent(query={"limit": limit})
 
-    @operation(
-        Endpoint(
-            operation_id="getExportBatch",
-            method="GET",
-            path="/v1/export-batches/{batch_id}",
-            answer=ExportBatch,
-        )
-    )
+    @operation("GET /v1/export-batches/{batch_id}", ExportBatch)
     def get(self, batch_id: Identity) -> Sent:
         """Read a batch with its progress."""
         return Sent(path={"batch_id": batch_id})
 
-    @operation(
-        Endpoint(
-            operation_id="getExportBatchManifest",
-            method="GET",
-            path="/v1/export-batches/{batch_id}/manifest",
-            answer=ExportBatchManifest,
-        )
-    )
+    @operation("GET /v1/export-batches/{batch_id}/manifest", ExportBatchManifest)
     def manifest(self, batch_id: Identity) -> Sent:
         """List the files that are ready, with fresh links."""
         return Sent(path={"batch_id": batch_id})
 
-    @operation(
-        Endpoint(
-            operation_id="cancelExportBatch",
-            method="POST",
-            path="/v1/export-batches/{batch_id}/cancel",
-            answer=ExportBatch,
-        )
-    )
+    @operation("POST /v1/export-batches/{batch_id}/cancel", ExportBatch)
     def cancel(self, batch_id: Identity) -> Sent:
-        """Begin no further export; those that are being made finish."""
+        """Start no further exports. Those that run finish."""
         return Sent(path={"batch_id": batch_id})
 
-    @operation(
-        Endpoint(
-            operation_id="resumeExportBatch",
-            method="POST",
-            path="/v1/export-batches/{batch_id}/resume",
-            answer=ExportBatch,
-        )
-    )
+    @operation("POST /v1/export-batches/{batch_id}/resume", ExportBatch)
     def resume(self, batch_id: Identity) -> Sent:
-        """Make the exports that are left of a canceled batch."""
+        """Start the remaining exports of a canceled batch."""
         return Sent(path={"batch_id": batch_id})
 
-    @operation(
-        Endpoint(
-            operation_id="deleteExportBatch",
-            method="DELETE",
-            path="/v1/export-batches/{batch_id}",
-            answer=type(None),
-            repeatable=False,
-        )
-    )
+    @operation("DELETE /v1/export-batches/{batch_id}", type(None), repeatable=False)
     def delete(self, batch_id: Identity) -> Sent:
         """Delete a batch with its exports and their files."""
         return Sent(path={"batch_id": batch_id})
 
-    @downloads("downloadExportBatch")
+    @downloads("GET /v1/export-batches/{batch_id}/files.zip")
     def download(self, batch: ExportBatch, path: str | PathLike[str]) -> File:
         """Download all files that are ready as a ZIP file to `path`, whole or not at all.
 

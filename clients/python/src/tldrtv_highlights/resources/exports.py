@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from tldrtv_highlights._endpoint import Endpoint, Identity, Sent, given, keyed
+from tldrtv_highlights._endpoint import Identity, Sent, given, keyed
 from tldrtv_highlights._resource import Resource, Transport, downloads, listing, operation
 from tldrtv_highlights._transport import File
 from tldrtv_highlights.errors import DownloadError
@@ -17,15 +17,7 @@ from tldrtv_highlights.models import Export, ExportRendition, Page
 class Exports(Resource[Transport]):
     """Files of clips and streams in other formats, shapes and sizes."""
 
-    @operation(
-        Endpoint(
-            operation_id="createExport",
-            method="POST",
-            path="/v1/exports",
-            answer=Export,
-            creates=True,
-        )
-    )
+    @operation("POST /v1/exports", Export, creates=True)
     def create(
         self,
         source: Mapping[str, Any],
@@ -74,9 +66,7 @@ class Exports(Resource[Transport]):
             headers=keyed(idempotency_key),
         )
 
-    @listing(
-        Endpoint(operation_id="listExports", method="GET", path="/v1/exports", answer=Page[Export])
-    )
+    @listing("GET /v1/exports", Page[Export])
     def list(
         self,
         *,
@@ -89,41 +79,22 @@ class Exports(Resource[Transport]):
         query = {"status": status, "stream_id": stream_id, "batch_id": batch_id}
         return Sent(query={**query, "limit": limit})
 
-    @operation(
-        Endpoint(
-            operation_id="getExport", method="GET", path="/v1/exports/{export_id}", answer=Export
-        )
-    )
+    @operation("GET /v1/exports/{export_id}", Export)
     def get(self, export_id: Identity) -> Sent:
         """Read an export with fresh links."""
         return Sent(path={"export_id": export_id})
 
-    @operation(
-        Endpoint(
-            operation_id="cancelExport",
-            method="POST",
-            path="/v1/exports/{export_id}/cancel",
-            answer=Export,
-        )
-    )
+    @operation("POST /v1/exports/{export_id}/cancel", Export)
     def cancel(self, export_id: Identity) -> Sent:
         """Cancel an export; one that has finished stays as it is."""
         return Sent(path={"export_id": export_id})
 
-    @operation(
-        Endpoint(
-            operation_id="deleteExport",
-            method="DELETE",
-            path="/v1/exports/{export_id}",
-            answer=type(None),
-            repeatable=False,
-        )
-    )
+    @operation("DELETE /v1/exports/{export_id}", type(None), repeatable=False)
     def delete(self, export_id: Identity) -> Sent:
         """Delete an export and its files."""
         return Sent(path={"export_id": export_id})
 
-    @downloads("downloadRendition")
+    @downloads("GET /v1/exports/{export_id}/renditions/{number}/download")
     def download(self, rendition: ExportRendition, path: str | PathLike[str]) -> File:
         """Download a rendition's file to `path`, whole or not at all.
 
@@ -137,7 +108,7 @@ class Exports(Resource[Transport]):
             url=rendition.url, path=Path(path), size=rendition.size, sha256=rendition.sha256
         )
 
-    @downloads("downloadRenditionIndex")
+    @downloads("GET /v1/exports/{export_id}/renditions/{number}/index")
     def download_index(self, rendition: ExportRendition, path: str | PathLike[str]) -> File:
         """Download a rendition's HLS playlist or WebVTT to `path`; players read its URL instead.
 

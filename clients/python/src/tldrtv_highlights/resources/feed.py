@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tldrtv_highlights._endpoint import Endpoint, Identity, Sent, given, keyed
+from tldrtv_highlights._endpoint import Identity, Sent, given, keyed
 from tldrtv_highlights._resource import Resource, Transport, listing, operation
 from tldrtv_highlights.models import FeedClock, FeedEvent, FeedEventResults, Highlight, Page
 
@@ -13,15 +13,7 @@ from tldrtv_highlights.models import FeedClock, FeedEvent, FeedEventResults, Hig
 class Feed(Resource[Transport]):
     """Scores, odds and bets of your feed, as evidence for highlights."""
 
-    @operation(
-        Endpoint(
-            operation_id="sendFeedEvents",
-            method="POST",
-            path="/v1/streams/{stream_id}/events",
-            answer=FeedEventResults,
-            creates=True,
-        )
-    )
+    @operation("POST /v1/streams/{stream_id}/events", FeedEventResults, creates=True)
     def send(
         self,
         stream_id: Identity,
@@ -36,76 +28,34 @@ class Feed(Resource[Transport]):
             headers=keyed(idempotency_key),
         )
 
-    @listing(
-        Endpoint(
-            operation_id="listFeedEvents",
-            method="GET",
-            path="/v1/streams/{stream_id}/feed-events",
-            answer=Page[FeedEvent],
-        )
-    )
+    @listing("GET /v1/streams/{stream_id}/feed-events", Page[FeedEvent])
     def list(
         self, stream_id: Identity, *, outcome: str | None = None, limit: int | None = None
     ) -> Sent:
         """Iterate over the events of a stream, newest first; `limit` is the size of a page."""
         return Sent(path={"stream_id": stream_id}, query={"outcome": outcome, "limit": limit})
 
-    @operation(
-        Endpoint(
-            operation_id="getFeedClock",
-            method="GET",
-            path="/v1/streams/{stream_id}/feed-clock",
-            answer=FeedClock,
-        )
-    )
+    @operation("GET /v1/streams/{stream_id}/feed-clock", FeedClock)
     def clock(self, stream_id: Identity) -> Sent:
-        """Read how far a stream's feed is from its picture."""
+        """Read the offset between a stream's feed and its picture."""
         return Sent(path={"stream_id": stream_id})
 
-    @operation(
-        Endpoint(
-            operation_id="putFeedClock",
-            method="PUT",
-            path="/v1/streams/{stream_id}/feed-clock",
-            answer=FeedClock,
-        )
-    )
+    @operation("PUT /v1/streams/{stream_id}/feed-clock", FeedClock)
     def set_clock(self, stream_id: Identity, offset: float, *, error: float | None = None) -> Sent:
-        """Set how far it is: `offset` seconds are added to the feed's time."""
+        """Set the offset, in seconds, that is added to the feed's time."""
         return Sent(path={"stream_id": stream_id}, body=given(offset=offset, error=error))
 
-    @operation(
-        Endpoint(
-            operation_id="deleteFeedClock",
-            method="DELETE",
-            path="/v1/streams/{stream_id}/feed-clock",
-            answer=type(None),
-        )
-    )
+    @operation("DELETE /v1/streams/{stream_id}/feed-clock", type(None))
     def forget_clock(self, stream_id: Identity) -> Sent:
         """Forget the feed clock, which is then estimated again."""
         return Sent(path={"stream_id": stream_id})
 
-    @listing(
-        Endpoint(
-            operation_id="listSubjectHighlights",
-            method="GET",
-            path="/v1/subjects/{subject}/highlights",
-            answer=Page[Highlight],
-        )
-    )
+    @listing("GET /v1/subjects/{subject}/highlights", Page[Highlight])
     def highlights_of(self, subject: str, *, limit: int | None = None) -> Sent:
         """Iterate over the highlights of a subject, such as a bet, newest first."""
         return Sent(path={"subject": subject}, query={"limit": limit})
 
-    @operation(
-        Endpoint(
-            operation_id="deleteSubject",
-            method="DELETE",
-            path="/v1/subjects/{subject}",
-            answer=type(None),
-        )
-    )
+    @operation("DELETE /v1/subjects/{subject}", type(None))
     def forget_subject(self, subject: str) -> Sent:
         """Delete a reference from all events; highlights stay."""
         return Sent(path={"subject": subject})

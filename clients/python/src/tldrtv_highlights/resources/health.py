@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tldrtv_highlights._endpoint import Endpoint, Sent
+from tldrtv_highlights._endpoint import Sent
 from tldrtv_highlights._resource import Resource, Transport, operation
 from tldrtv_highlights.models import Health, Readiness
 
@@ -10,20 +10,12 @@ from tldrtv_highlights.models import Health, Readiness
 class HealthChecks(Resource[Transport]):
     """For monitoring."""
 
-    @operation(Endpoint(operation_id="getHealth", method="GET", path="/healthz", answer=Health))
+    @operation("GET /healthz", Health)
     def live(self) -> Sent:
-        """Ask whether the API's process answers."""
+        """Check that the API's process responds."""
         return Sent()
 
-    @operation(
-        Endpoint(
-            operation_id="getReadiness",
-            method="GET",
-            path="/readyz",
-            answer=Readiness,
-            statuses=frozenset({200, 503}),
-        )
-    )
+    @operation("GET /readyz", Readiness, statuses=frozenset({200, 503}))
     def ready(self) -> Sent:
-        """Ask whether requests can be served, part by part."""
+        """Check each part that requests need."""
         return Sent()

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from tldrtv_highlights._endpoint import Endpoint, Identity, Sent, given
+from tldrtv_highlights._endpoint import Identity, Sent, given
 from tldrtv_highlights._resource import Resource, Transport, listing, operation
 from tldrtv_highlights.models import (
+    EmbedPolicy,
     Feedback,
     FoundHighlight,
     Highlight,
     HighlightDetail,
+    HighlightEmbed,
     HighlightResults,
     Page,
     Review,
@@ -22,14 +24,7 @@ from tldrtv_highlights.models import (
 class Highlights(Resource[Transport]):
     """The moments found in streams."""
 
-    @listing(
-        Endpoint(
-            operation_id="listHighlights",
-            method="GET",
-            path="/v1/highlights/list",
-            answer=Page[Highlight],
-        )
-    )
+    @listing("GET /v1/highlights/list", Page[Highlight])
     def list(
         self,
         *,
@@ -106,14 +101,7 @@ class Highlights(Resource[Transport]):
             }
         )
 
-    @listing(
-        Endpoint(
-            operation_id="searchHighlights",
-            method="GET",
-            path="/v1/highlights/search",
-            answer=Page[FoundHighlight],
-        )
-    )
+    @listing("GET /v1/highlights/search", Page[FoundHighlight])
     def search(
         self,
         q: str,
@@ -192,50 +180,37 @@ class Highlights(Resource[Transport]):
             }
         )
 
-    @operation(
-        Endpoint(
-            operation_id="getHighlight",
-            method="GET",
-            path="/v1/highlights/{highlight_id}",
-            answer=HighlightDetail,
-        )
-    )
+    @operation("GET /v1/highlights/{highlight_id}", HighlightDetail)
     def get(self, highlight_id: Identity) -> Sent:
-        """Read a highlight with its clip, and why it was decided so, in words."""
+        """Read a highlight with its clip and the reasons of its decision."""
         return Sent(path={"highlight_id": highlight_id})
 
-    @operation(
-        Endpoint(
-            operation_id="similarHighlights",
-            method="GET",
-            path="/v1/highlights/{highlight_id}/similar",
-            answer=SimilarHighlights,
-        )
-    )
+    @operation("GET /v1/highlights/{highlight_id}/similar", SimilarHighlights)
     def similar(self, highlight_id: Identity, *, limit: int | None = None) -> Sent:
         """Find highlights that look like this one or have the words of its title."""
         return Sent(path={"highlight_id": highlight_id}, query={"limit": limit})
 
-    @operation(
-        Endpoint(
-            operation_id="batchGetHighlights",
-            method="POST",
-            path="/v1/highlights/batch-get",
-            answer=HighlightResults,
-        )
-    )
+    @operation("GET /v1/highlights/{highlight_id}/embed", HighlightEmbed)
+    def embed(self, highlight_id: Identity) -> Sent:
+        """Get a player of a highlight for your pages."""
+        return Sent(path={"highlight_id": highlight_id})
+
+    @operation("GET /v1/embed-policy", EmbedPolicy)
+    def embed_policy(self) -> Sent:
+        """Read who may embed your highlights."""
+        return Sent()
+
+    @operation("PUT /v1/embed-policy", EmbedPolicy)
+    def put_embed_policy(self, *, enabled: bool, origins: Sequence[str] | None = None) -> Sent:
+        """Say who may embed your highlights, at once; without `origins` every page may."""
+        return Sent(body=given(enabled=enabled, origins=origins))
+
+    @operation("POST /v1/highlights/batch-get", HighlightResults)
     def batch_get(self, ids: Sequence[Identity]) -> Sent:
         """Read up to 100 highlights, with their clips, in one request."""
         return Sent(body={"ids": ids})
 
-    @operation(
-        Endpoint(
-            operation_id="giveFeedback",
-            method="POST",
-            path="/v1/highlights/{highlight_id}/feedback",
-            answer=Feedback,
-        )
-    )
+    @operation("POST /v1/highlights/{highlight_id}/feedback", Feedback)
     def give_feedback(
         self,
         highlight_id: Identity,
@@ -245,7 +220,7 @@ class Highlights(Resource[Transport]):
         correction: Mapping[str, float] | None = None,
         note: str | None = None,
     ) -> Sent:
-        """Say what someone thinks of a highlight, in place of what they said before.
+        """Give feedback on a highlight. It replaces earlier feedback of the same user.
 
         Args:
             highlight_id: the highlight.
@@ -260,42 +235,21 @@ class Highlights(Resource[Transport]):
             body=given(user=user, verdict=verdict, correction=correction, note=note),
         )
 
-    @operation(
-        Endpoint(
-            operation_id="approveHighlight",
-            method="POST",
-            path="/v1/highlights/{highlight_id}/approve",
-            answer=Review,
-        )
-    )
+    @operation("POST /v1/highlights/{highlight_id}/approve", Review)
     def approve(
         self, highlight_id: Identity, *, user: str | None = None, note: str | None = None
     ) -> Sent:
         """Release a highlight that awaits review: its webhooks are sent, its clips get links."""
         return Sent(path={"highlight_id": highlight_id}, body=given(user=user, note=note))
 
-    @operation(
-        Endpoint(
-            operation_id="rejectHighlight",
-            method="POST",
-            path="/v1/highlights/{highlight_id}/reject",
-            answer=Review,
-        )
-    )
+    @operation("POST /v1/highlights/{highlight_id}/reject", Review)
     def reject(
         self, highlight_id: Identity, *, user: str | None = None, note: str | None = None
     ) -> Sent:
         """Retract a highlight for good, also one that was approved."""
         return Sent(path={"highlight_id": highlight_id}, body=given(user=user, note=note))
 
-    @listing(
-        Endpoint(
-            operation_id="listFeedback",
-            method="GET",
-            path="/v1/highlights/{highlight_id}/feedback",
-            answer=Page[Feedback],
-        )
-    )
+    @listing("GET /v1/highlights/{highlight_id}/feedback", Page[Feedback])
     def feedback(self, highlight_id: Identity, *, limit: int | None = None) -> Sent:
-        """Iterate over what people think of a highlight, the newest first."""
+        """Iterate over the feedback on a highlight, newest first."""
         return Sent(path={"highlight_id": highlight_id}, query={"limit": limit})

@@ -7,7 +7,6 @@ from datetime import datetime
 
 from tldrtv_highlights._endpoint import (
     UNSET,
-    Endpoint,
     Identity,
     Sent,
     Unset,
@@ -22,15 +21,7 @@ from tldrtv_highlights.models import CreatedKey, Key, Page
 class Keys(Resource[Transport]):
     """API keys, and what they may do."""
 
-    @operation(
-        Endpoint(
-            operation_id="createKey",
-            method="POST",
-            path="/v1/keys",
-            answer=CreatedKey,
-            creates=True,
-        )
-    )
+    @operation("POST /v1/keys", CreatedKey, creates=True)
     def create(
         self,
         name: str,
@@ -41,7 +32,7 @@ class Keys(Resource[Transport]):
         expires_at: datetime | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
-        """Make a key; the answer shows it, this once.
+        """Create a key. It is shown once.
 
         Args:
             name: what it is for, for people.
@@ -62,19 +53,17 @@ class Keys(Resource[Transport]):
             headers=keyed(idempotency_key),
         )
 
-    @listing(Endpoint(operation_id="listKeys", method="GET", path="/v1/keys", answer=Page[Key]))
+    @listing("GET /v1/keys", Page[Key])
     def list(self, *, limit: int | None = None) -> Sent:
         """Iterate over keys, newest first; `limit` is the size of a page."""
         return Sent(query={"limit": limit})
 
-    @operation(Endpoint(operation_id="getKey", method="GET", path="/v1/keys/{key_id}", answer=Key))
+    @operation("GET /v1/keys/{key_id}", Key)
     def get(self, key_id: Identity) -> Sent:
-        """Read a key's rights, its end, and when it was last used."""
+        """Read a key with its scopes, expiry and last use."""
         return Sent(path={"key_id": key_id})
 
-    @operation(
-        Endpoint(operation_id="updateKey", method="PATCH", path="/v1/keys/{key_id}", answer=Key)
-    )
+    @operation("PATCH /v1/keys/{key_id}", Key)
     def update(
         self,
         key_id: Identity,
@@ -83,21 +72,13 @@ class Keys(Resource[Transport]):
         allowed_ips: Sequence[str] | Unset = UNSET,
         expires_at: datetime | Unset | None = UNSET,
     ) -> Sent:
-        """Change a key's name, addresses or end; what is left out stays, None means never."""
+        """Change a key. Arguments that you leave out stay, None clears."""
         return Sent(
             path={"key_id": key_id},
             body=changed(name=name, allowed_ips=allowed_ips, expires_at=expires_at),
         )
 
-    @operation(
-        Endpoint(
-            operation_id="rotateKey",
-            method="POST",
-            path="/v1/keys/{key_id}/rotate",
-            answer=CreatedKey,
-            creates=True,
-        )
-    )
+    @operation("POST /v1/keys/{key_id}/rotate", CreatedKey, creates=True)
     def rotate(
         self,
         key_id: Identity,
@@ -106,7 +87,7 @@ class Keys(Resource[Transport]):
         expires_at: datetime | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
-        """Make a key's successor and show it this once.
+        """Create a key's successor. It is shown once.
 
         Args:
             key_id: the key to replace.
@@ -120,11 +101,7 @@ class Keys(Resource[Transport]):
             headers=keyed(idempotency_key),
         )
 
-    @operation(
-        Endpoint(
-            operation_id="revokeKey", method="POST", path="/v1/keys/{key_id}/revoke", answer=Key
-        )
-    )
+    @operation("POST /v1/keys/{key_id}/revoke", Key)
     def revoke(self, key_id: Identity) -> Sent:
-        """Revoke a key at once and for good."""
+        """Revoke a key at once."""
         return Sent(path={"key_id": key_id})

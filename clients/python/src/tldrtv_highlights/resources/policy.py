@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from tldrtv_highlights._endpoint import Endpoint, Sent, given
+from tldrtv_highlights._endpoint import Sent, given
 from tldrtv_highlights._resource import Resource, Transport, operation
 from tldrtv_highlights.models import Policy
 
@@ -13,12 +13,12 @@ from tldrtv_highlights.models import Policy
 class PublicationPolicy(Resource[Transport]):
     """The policy that streams inherit when they are created."""
 
-    @operation(Endpoint(operation_id="getPolicy", method="GET", path="/v1/policy", answer=Policy))
+    @operation("GET /v1/policy", Policy)
     def get(self) -> Sent:
         """Read the policy; it states nothing if none was set."""
         return Sent()
 
-    @operation(Endpoint(operation_id="putPolicy", method="PUT", path="/v1/policy", answer=Policy))
+    @operation("PUT /v1/policy", Policy)
     def put(
         self,
         *,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tldrtv_highlights._endpoint import Endpoint, Sent
+from tldrtv_highlights._endpoint import Sent
 from tldrtv_highlights._resource import Resource, Transport, operation
 from tldrtv_highlights.models import (
     Override,
@@ -14,6 +14,7 @@ from tldrtv_highlights.models import (
     ProfileDetail,
     ProfileList,
     ProfileMatch,
+    ProfilePreview,
     ProfileTaste,
 )
 
@@ -21,58 +22,27 @@ from tldrtv_highlights.models import (
 class Profiles(Resource[Transport]):
     """What counts in each game."""
 
-    @operation(
-        Endpoint(operation_id="listProfiles", method="GET", path="/v1/profiles", answer=ProfileList)
-    )
+    @operation("GET /v1/profiles", ProfileList)
     def list(self) -> Sent:
         """List all profiles: those shipped, as you override them, and those of your own."""
         return Sent()
 
-    @operation(
-        Endpoint(
-            operation_id="matchProfile",
-            method="POST",
-            path="/v1/profiles/match",
-            answer=ProfileMatch,
-        )
-    )
+    @operation("POST /v1/profiles/match", ProfileMatch)
     def match(self, text: str) -> Sent:
         """Try which profile a stream would get for a game or title. Nothing is stored."""
         return Sent(body={"text": text})
 
-    @operation(
-        Endpoint(
-            operation_id="getProfile",
-            method="GET",
-            path="/v1/profiles/{profile_id}",
-            answer=ProfileDetail,
-        )
-    )
+    @operation("GET /v1/profiles/{profile_id}", ProfileDetail)
     def get(self, profile_id: str) -> Sent:
-        """Read a profile complete, as it counts for your streams."""
+        """Read a complete profile, as your streams use it."""
         return Sent(path={"profile_id": profile_id})
 
-    @operation(
-        Endpoint(
-            operation_id="getProfileOverride",
-            method="GET",
-            path="/v1/profiles/{profile_id}/override",
-            answer=OverrideDetail,
-        )
-    )
+    @operation("GET /v1/profiles/{profile_id}/override", OverrideDetail)
     def get_override(self, profile_id: str) -> Sent:
         """Read your override of a profile; a change needs its `revision`."""
         return Sent(path={"profile_id": profile_id})
 
-    @operation(
-        Endpoint(
-            operation_id="putProfileOverride",
-            method="PUT",
-            path="/v1/profiles/{profile_id}/override",
-            answer=Override,
-            repeatable=False,
-        )
-    )
+    @operation("PUT /v1/profiles/{profile_id}/override", Override, repeatable=False)
     def put_override(
         self, profile_id: str, patch: Mapping[str, Any], *, revision: int | None = None
     ) -> Sent:
@@ -85,66 +55,46 @@ class Profiles(Resource[Transport]):
         """
         return Sent(path={"profile_id": profile_id}, headers=_seen(revision), body=patch)
 
-    @operation(
-        Endpoint(
-            operation_id="deleteProfileOverride",
-            method="DELETE",
-            path="/v1/profiles/{profile_id}/override",
-            answer=type(None),
-            repeatable=False,
-        )
-    )
+    @operation("POST /v1/profiles/{profile_id}/override/preview", ProfilePreview)
+    def preview_override(
+        self,
+        profile_id: str,
+        patch: Mapping[str, Any] | None = None,
+        *,
+        stream_id: str | None = None,
+    ) -> Sent:
+        """Validate an override and show its effect on a stream. Nothing is stored.
+
+        Args:
+            profile_id: such as `soccer`.
+            patch: as in `put_override`; None for the profile as it is now.
+            stream_id: a stream whose candidates are decided on again.
+        """
+        return Sent(path={"profile_id": profile_id}, body={"patch": patch, "stream_id": stream_id})
+
+    @operation("DELETE /v1/profiles/{profile_id}/override", type(None), repeatable=False)
     def delete_override(self, profile_id: str, *, revision: int) -> Sent:
-        """Go back to the shipped profile, or take away one of your own."""
+        """Delete your override, or a profile of your own."""
         return Sent(path={"profile_id": profile_id}, headers=_seen(revision))
 
-    @operation(
-        Endpoint(
-            operation_id="listProfileOverrideRevisions",
-            method="GET",
-            path="/v1/profiles/{profile_id}/override/history",
-            answer=OverrideHistory,
-        )
-    )
+    @operation("GET /v1/profiles/{profile_id}/override/history", OverrideHistory)
     def override_history(
         self, profile_id: str, *, before: int | None = None, limit: int | None = None
     ) -> Sent:
         """List the latest revisions of an override, those below `before` only, newest first."""
         return Sent(path={"profile_id": profile_id}, query={"before": before, "limit": limit})
 
-    @operation(
-        Endpoint(
-            operation_id="getProfileTaste",
-            method="GET",
-            path="/v1/profiles/{profile_id}/taste",
-            answer=ProfileTaste,
-        )
-    )
+    @operation("GET /v1/profiles/{profile_id}/taste", ProfileTaste)
     def get_taste(self, profile_id: str) -> Sent:
-        """Read what your feedback on the highlights of a profile has taught."""
+        """Read what was learned from your feedback."""
         return Sent(path={"profile_id": profile_id})
 
-    @operation(
-        Endpoint(
-            operation_id="updateProfileTaste",
-            method="PATCH",
-            path="/v1/profiles/{profile_id}/taste",
-            answer=ProfileTaste,
-        )
-    )
+    @operation("PATCH /v1/profiles/{profile_id}/taste", ProfileTaste)
     def update_taste(self, profile_id: str, *, enabled: bool) -> Sent:
         """Disable or enable learning from feedback; it applies at once."""
         return Sent(path={"profile_id": profile_id}, body={"enabled": enabled})
 
-    @operation(
-        Endpoint(
-            operation_id="resetProfileTaste",
-            method="DELETE",
-            path="/v1/profiles/{profile_id}/taste",
-            answer=type(None),
-            repeatable=False,
-        )
-    )
+    @operation("DELETE /v1/profiles/{profile_id}/taste", type(None), repeatable=False)
     def reset_taste(self, profile_id: str) -> Sent:
         """Forget what was learned; only feedback from now on is learned from."""
         return Sent(path={"profile_id": profile_id})

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tldrtv_highlights._endpoint import Endpoint, Sent, given, keyed
+from tldrtv_highlights._endpoint import Sent, given, keyed
 from tldrtv_highlights._resource import Resource, Transport, operation
 from tldrtv_highlights.models import Stream
 
@@ -14,15 +14,7 @@ from tldrtv_highlights.models import Stream
 class Recordings(Resource[Transport]):
     """Finished videos; each is a stream with `is_recording` set."""
 
-    @operation(
-        Endpoint(
-            operation_id="analyzeRecording",
-            method="POST",
-            path="/v1/recordings",
-            answer=Stream,
-            creates=True,
-        )
-    )
+    @operation("POST /v1/recordings", Stream, creates=True)
     def analyze(
         self,
         url: str,
@@ -66,15 +58,7 @@ class Recordings(Resource[Transport]):
             headers=keyed(idempotency_key),
         )
 
-    @operation(
-        Endpoint(
-            operation_id="uploadRecording",
-            method="POST",
-            path="/v1/recordings/upload",
-            answer=Stream,
-            creates=True,
-        )
-    )
+    @operation("POST /v1/recordings/upload", Stream, creates=True)
     def upload(
         self,
         file: Path | str,
@@ -87,7 +71,7 @@ class Recordings(Resource[Transport]):
         external_id: str | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
-        """Find highlights in a media file of this machine, which is sent.
+        """Upload a media file and find its highlights.
 
         Args:
             file: the media file, at most 4 GiB.

@@ -5,23 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tldrtv_highlights._endpoint import Endpoint, Identity, Sent, given, keyed
+from tldrtv_highlights._endpoint import Identity, Sent, given, keyed
+from tldrtv_highlights._events import stream_event
 from tldrtv_highlights._resource import Resource, Transport, following, listing, operation
 from tldrtv_highlights.models import ChapterList, Page, Stream, StreamDetail, StreamResults
 
 
 class Streams(Resource[Transport]):
-    """Live streams being analysed."""
+    """Live streams being analyzed."""
 
-    @operation(
-        Endpoint(
-            operation_id="analyzeStream",
-            method="POST",
-            path="/v1/streams/analyze",
-            answer=Stream,
-            creates=True,
-        )
-    )
+    @operation("POST /v1/streams/analyze", Stream, creates=True)
     def analyze(
         self,
         url: str,
@@ -40,7 +33,7 @@ class Streams(Resource[Transport]):
         captions: bool | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
-        """Start looking for highlights in a live HLS stream.
+        """Start to find highlights in a live HLS stream.
 
         Args:
             url: the playlist, master or media.
@@ -80,9 +73,7 @@ class Streams(Resource[Transport]):
             headers=keyed(idempotency_key),
         )
 
-    @listing(
-        Endpoint(operation_id="listStreams", method="GET", path="/v1/streams", answer=Page[Stream])
-    )
+    @listing("GET /v1/streams", Page[Stream])
     def list(
         self,
         *,
@@ -96,63 +87,27 @@ class Streams(Resource[Transport]):
             query={"status": status, "game": game, "external_id": external_id, "limit": limit}
         )
 
-    @operation(
-        Endpoint(
-            operation_id="getStream",
-            method="GET",
-            path="/v1/streams/{stream_id}",
-            answer=StreamDetail,
-        )
-    )
+    @operation("GET /v1/streams/{stream_id}", StreamDetail)
     def get(self, stream_id: Identity) -> Sent:
-        """Read a stream as it is now, with its gaps."""
+        """Read a stream with its gaps."""
         return Sent(path={"stream_id": stream_id})
 
-    @operation(
-        Endpoint(
-            operation_id="stopStream",
-            method="POST",
-            path="/v1/streams/{stream_id}/stop",
-            answer=Stream,
-        )
-    )
+    @operation("POST /v1/streams/{stream_id}/stop", Stream)
     def stop(self, stream_id: Identity) -> Sent:
-        """Stop following a stream in good order; stopping one that is over changes nothing."""
+        """Stop following a stream. Its last windows are still analyzed."""
         return Sent(path={"stream_id": stream_id})
 
-    @operation(
-        Endpoint(
-            operation_id="batchStopStreams",
-            method="POST",
-            path="/v1/streams/batch-stop",
-            answer=StreamResults,
-        )
-    )
+    @operation("POST /v1/streams/batch-stop", StreamResults)
     def batch_stop(self, ids: Sequence[Identity]) -> Sent:
-        """Stop up to 50 streams in good order; what fails for one fails for it alone."""
+        """Stop up to 50 streams. A failure of one does not affect the others."""
         return Sent(body={"ids": ids})
 
-    @operation(
-        Endpoint(
-            operation_id="deleteStream",
-            method="DELETE",
-            path="/v1/streams/{stream_id}",
-            answer=type(None),
-            repeatable=False,
-        )
-    )
+    @operation("DELETE /v1/streams/{stream_id}", type(None), repeatable=False)
     def delete(self, stream_id: Identity) -> Sent:
         """Delete a stream, its highlights, feedback and clips, files included."""
         return Sent(path={"stream_id": stream_id})
 
-    @operation(
-        Endpoint(
-            operation_id="listStreamChapters",
-            method="GET",
-            path="/v1/streams/{stream_id}/chapters",
-            answer=ChapterList,
-        )
-    )
+    @operation("GET /v1/streams/{stream_id}/chapters", ChapterList)
     def chapters(
         self, stream_id: Identity, *, min_score: float | None = None, language: str | None = None
     ) -> Sent:
@@ -163,14 +118,7 @@ class Streams(Resource[Transport]):
         query = {"min_score": min_score, "language": language}
         return Sent(path={"stream_id": stream_id}, query=query)
 
-    @operation(
-        Endpoint(
-            operation_id="getStreamTimeline",
-            method="GET",
-            path="/v1/streams/{stream_id}/timeline",
-            answer=bytes,
-        )
-    )
+    @operation("GET /v1/streams/{stream_id}/timeline", bytes)
     def timeline(
         self,
         stream_id: Identity,
@@ -200,14 +148,7 @@ class Streams(Resource[Transport]):
             headers={"Accept": "*/*"},
         )
 
-    @following(
-        Endpoint(
-            operation_id="followStream",
-            method="GET",
-            path="/v1/streams/{stream_id}/events",
-            answer=type(None),
-        )
-    )
+    @following("GET /v1/streams/{stream_id}/events", stream_event)
     def follow(self, stream_id: Identity, *, last_event_id: str | None = None) -> Sent:
         """Iterate over a stream's events as they happen, until it ends.
 

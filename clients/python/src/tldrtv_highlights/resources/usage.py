@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from tldrtv_highlights._endpoint import Endpoint, Identity, Sent
+from tldrtv_highlights._endpoint import Identity, Sent
 from tldrtv_highlights._resource import Resource, Transport, operation
 from tldrtv_highlights.models import Budget, BudgetList, UsageReport
 
@@ -13,9 +13,7 @@ from tldrtv_highlights.models import Budget, BudgetList, UsageReport
 class UsageStats(Resource[Transport]):
     """What was used, and what it costs."""
 
-    @operation(
-        Endpoint(operation_id="getUsage", method="GET", path="/v1/usage/stats", answer=UsageReport)
-    )
+    @operation("GET /v1/usage/stats", UsageReport)
     def stats(
         self,
         *,
@@ -47,33 +45,17 @@ class UsageStats(Resource[Transport]):
             }
         )
 
-    @operation(
-        Endpoint(
-            operation_id="listBudgets", method="GET", path="/v1/usage/budgets", answer=BudgetList
-        )
-    )
+    @operation("GET /v1/usage/budgets", BudgetList)
     def budgets(self) -> Sent:
         """List your budgets, with what is used of each this month."""
         return Sent()
 
-    @operation(
-        Endpoint(
-            operation_id="putBudget", method="PUT", path="/v1/usage/budgets/{kind}", answer=Budget
-        )
-    )
+    @operation("PUT /v1/usage/budgets/{kind}", Budget)
     def put_budget(self, kind: str, *, monthly: float) -> Sent:
-        """Set how much of a kind you mean to use in a month. It is told of, never enforced."""
+        """Set a budget for a month. Webhooks report it; it is not enforced."""
         return Sent(path={"kind": kind}, body={"monthly": monthly})
 
-    @operation(
-        Endpoint(
-            operation_id="deleteBudget",
-            method="DELETE",
-            path="/v1/usage/budgets/{kind}",
-            answer=type(None),
-            repeatable=False,
-        )
-    )
+    @operation("DELETE /v1/usage/budgets/{kind}", type(None), repeatable=False)
     def delete_budget(self, kind: str) -> Sent:
-        """Take a budget away."""
+        """Delete a budget."""
         return Sent(path={"kind": kind})

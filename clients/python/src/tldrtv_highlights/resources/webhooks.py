@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from tldrtv_highlights._endpoint import Endpoint, Identity, Sent, given, keyed
-from tldrtv_highlights._resource import Resource, Transport, listing, operation
+from tldrtv_highlights._endpoint import Identity, Sent, given, keyed
+from tldrtv_highlights._events import tenant_event
+from tldrtv_highlights._resource import Resource, Transport, following, listing, operation
 from tldrtv_highlights.models import (
     Delivery,
     DeliveryDetail,
+    EgressAddresses,
     Page,
     ReplayResult,
     WebhookEndpoint,
@@ -20,15 +22,7 @@ from tldrtv_highlights.models import (
 class Webhooks(Resource[Transport]):
     """Webhook endpoints, and deliveries to them."""
 
-    @operation(
-        Endpoint(
-            operation_id="subscribeWebhook",
-            method="POST",
-            path="/v1/webhooks/subscribe",
-            answer=WebhookEndpointWithSecret,
-            creates=True,
-        )
-    )
+    @operation("POST /v1/webhooks/subscribe", WebhookEndpointWithSecret, creates=True)
     def subscribe(
         self,
         url: str,
@@ -37,7 +31,7 @@ class Webhooks(Resource[Transport]):
         event_types: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
-        """Be told of what happens from now on; the answer holds the secret, this once.
+        """Create an endpoint. The response has its secret, which is shown once.
 
         Args:
             url: a public https URL that takes POST requests.
@@ -50,38 +44,17 @@ class Webhooks(Resource[Transport]):
             headers=keyed(idempotency_key),
         )
 
-    @listing(
-        Endpoint(
-            operation_id="listWebhooks",
-            method="GET",
-            path="/v1/webhooks",
-            answer=Page[WebhookEndpoint],
-        )
-    )
+    @listing("GET /v1/webhooks", Page[WebhookEndpoint])
     def list(self, *, limit: int | None = None) -> Sent:
         """Iterate over endpoints, newest first; `limit` is the size of a page."""
         return Sent(query={"limit": limit})
 
-    @operation(
-        Endpoint(
-            operation_id="getWebhook",
-            method="GET",
-            path="/v1/webhooks/{endpoint_id}",
-            answer=WebhookEndpoint,
-        )
-    )
+    @operation("GET /v1/webhooks/{endpoint_id}", WebhookEndpoint)
     def get(self, endpoint_id: Identity) -> Sent:
-        """Read an endpoint: what it is told, and whether it can be reached."""
+        """Read an endpoint with its event types and state."""
         return Sent(path={"endpoint_id": endpoint_id})
 
-    @operation(
-        Endpoint(
-            operation_id="updateWebhook",
-            method="PATCH",
-            path="/v1/webhooks/{endpoint_id}",
-            answer=WebhookEndpoint,
-        )
-    )
+    @operation("PATCH /v1/webhooks/{endpoint_id}", WebhookEndpoint)
     def update(
         self,
         endpoint_id: Identity,
@@ -97,15 +70,7 @@ class Webhooks(Resource[Transport]):
             body=given(url=url, description=description, event_types=event_types, status=status),
         )
 
-    @operation(
-        Endpoint(
-            operation_id="rotateWebhookSecret",
-            method="POST",
-            path="/v1/webhooks/{endpoint_id}/rotate",
-            answer=WebhookEndpointWithSecret,
-            creates=True,
-        )
-    )
+    @operation("POST /v1/webhooks/{endpoint_id}/rotate", WebhookEndpointWithSecret, creates=True)
     def rotate(
         self,
         endpoint_id: Identity,
@@ -126,40 +91,17 @@ class Webhooks(Resource[Transport]):
             headers=keyed(idempotency_key),
         )
 
-    @operation(
-        Endpoint(
-            operation_id="deleteWebhook",
-            method="DELETE",
-            path="/v1/webhooks/{endpoint_id}",
-            answer=type(None),
-            repeatable=False,
-        )
-    )
+    @operation("DELETE /v1/webhooks/{endpoint_id}", type(None), repeatable=False)
     def delete(self, endpoint_id: Identity) -> Sent:
         """Remove an endpoint with all its deliveries."""
         return Sent(path={"endpoint_id": endpoint_id})
 
-    @operation(
-        Endpoint(
-            operation_id="testWebhook",
-            method="POST",
-            path="/v1/webhooks/{endpoint_id}/test",
-            answer=Delivery,
-            repeatable=False,
-        )
-    )
+    @operation("POST /v1/webhooks/{endpoint_id}/test", Delivery, repeatable=False)
     def test(self, endpoint_id: Identity) -> Sent:
         """Send an event of type `endpoint.test`; read the delivery for the endpoint's answer."""
         return Sent(path={"endpoint_id": endpoint_id})
 
-    @operation(
-        Endpoint(
-            operation_id="replayEvents",
-            method="POST",
-            path="/v1/webhooks/{endpoint_id}/replay",
-            answer=ReplayResult,
-        )
-    )
+    @operation("POST /v1/webhooks/{endpoint_id}/replay", ReplayResult)
     def replay(
         self,
         endpoint_id: Identity,
@@ -168,20 +110,13 @@ class Webhooks(Resource[Transport]):
         until: datetime,
         types: Sequence[str] | None = None,
     ) -> Sent:
-        """Send the events of a range of time once more; by default all that are asked for."""
+        """Send the events of a range of time again; by default all event types of the endpoint."""
         return Sent(
             path={"endpoint_id": endpoint_id},
             body=given(**{"from": since, "to": until}, types=types),
         )
 
-    @listing(
-        Endpoint(
-            operation_id="listDeliveries",
-            method="GET",
-            path="/v1/webhooks/deliveries",
-            answer=Page[Delivery],
-        )
-    )
+    @listing("GET /v1/webhooks/deliveries", Page[Delivery])
     def deliveries(
         self,
         *,
@@ -200,14 +135,7 @@ class Webhooks(Resource[Transport]):
             }
         )
 
-    @listing(
-        Endpoint(
-            operation_id="listWebhookDeliveries",
-            method="GET",
-            path="/v1/webhooks/{endpoint_id}/deliveries",
-            answer=Page[Delivery],
-        )
-    )
+    @listing("GET /v1/webhooks/{endpoint_id}/deliveries", Page[Delivery])
     def deliveries_of(
         self,
         endpoint_id: Identity,
@@ -222,26 +150,40 @@ class Webhooks(Resource[Transport]):
             query={"status": status, "event_type": event_type, "limit": limit},
         )
 
-    @operation(
-        Endpoint(
-            operation_id="getDelivery",
-            method="GET",
-            path="/v1/webhooks/deliveries/{delivery_id}",
-            answer=DeliveryDetail,
-        )
-    )
+    @operation("GET /v1/webhooks/deliveries/{delivery_id}", DeliveryDetail)
     def get_delivery(self, delivery_id: Identity) -> Sent:
-        """Read what is sent, and what the endpoint answered to each attempt."""
+        """Read what is sent, and the endpoint's response to each attempt."""
         return Sent(path={"delivery_id": delivery_id})
 
-    @operation(
-        Endpoint(
-            operation_id="redeliver",
-            method="POST",
-            path="/v1/webhooks/deliveries/{delivery_id}/redeliver",
-            answer=Delivery,
-        )
-    )
+    @operation("POST /v1/webhooks/deliveries/{delivery_id}/redeliver", Delivery)
     def redeliver(self, delivery_id: Identity) -> Sent:
-        """Send an event to its endpoint once more, or now instead of later."""
+        """Send an event to its endpoint again, or now instead of later."""
         return Sent(path={"delivery_id": delivery_id})
+
+    @following("GET /v1/webhooks/events", tenant_event)
+    def follow(
+        self,
+        *,
+        types: Sequence[str] | None = None,
+        since: datetime | None = None,
+        last_event_id: str | None = None,
+    ) -> Sent:
+        """Iterate over the events of your webhooks, without an endpoint; it does not end.
+
+        A lost connection is made again. An event may then come twice. The key needs the scopes
+        `webhooks` and `read`.
+
+        Args:
+            types: such as `clip.ready`; by default all.
+            since: begin with the events of this time; by default from now on.
+            last_event_id: of the last event seen earlier; replaces `since`.
+        """
+        headers = {"Accept": "text/event-stream"}
+        if last_event_id is not None:
+            headers["Last-Event-ID"] = last_event_id
+        return Sent(query={"types": types, "since": since}, headers=headers)
+
+    @operation("GET /v1/egress", EgressAddresses)
+    def egress(self) -> Sent:
+        """Read the networks that webhooks and requests for your streams come from."""
+        return Sent()

@@ -139,6 +139,16 @@ def test_the_numbers_of_a_score_that_stand_apart_are_learned_as_one() -> None:
     assert follow(screens, Hud(score_step=1)) == ["score 0–0 → 1–0 on screen"]
 
 
+def test_numbers_that_rise_every_few_seconds_are_read_on() -> None:
+    screens = []
+    for number in range(120):
+        screen = Screen()
+        screen.write(f"{number // 2}", 300, 40, size=60, color=WHITE)
+        screen.write(f"{number // 3}", 760, 40, size=60, color=WHITE)
+        screens.append(screen)
+    assert len(follow(screens, Hud(score_step=1))) >= 35
+
+
 def test_letters_that_the_model_does_not_know_leave_the_score() -> None:
     screens = []
     for number in range(14):

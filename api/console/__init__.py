@@ -1,0 +1,1 @@
+"""The console: its files, and the policy under which browsers run them."""

@@ -1,0 +1,1 @@
+"""Embedded players: their page, oEmbed, counted plays, and who may embed them."""

@@ -1,0 +1,1 @@
+"""N live streams through the whole stack at real-time pace, and what one of them costs."""

@@ -1,0 +1,1 @@
+"""Whether what is stored of a stream agrees: rows, objects of both stores, workflows and usage."""

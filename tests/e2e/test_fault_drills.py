@@ -1,0 +1,251 @@
+"""Something fails while a stream is played; afterwards everything agrees (`highlights audit`).
+
+One installation serves all drills, so that each also meets what an earlier one left. CI runs the
+short form; `make fault-drills` runs all of them, at moments that DRILL_SEED chooses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import resource
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from demo.match import Match
+from demo.origin import LiveOrigin, OriginOptions
+from demo.origin.faults import CorruptSegment, Faults
+from tests.e2e.drill_installation import DrillInstallation, ProcessPart, drill_installation
+from tests.e2e.tenant import Tenant
+from tests.fakes.tcp_proxy import TcpProxy
+from tests.fakes.webhook_receiver import Received, receiver
+
+ALL: Final = bool(os.environ.get("FAULT_DRILLS"))
+SEED: Final = int(os.environ.get("DRILL_SEED", "1"))
+LIMIT: Final = 240.0
+OUTAGE: Final = 8.0
+_FILE_LIMIT: Final = 64 << 10
+_SLOW_DOWN: Final = (
+    b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce your rate.</Message></Error>"
+)
+SLOW_DOWN: Final = (
+    b"HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(_SLOW_DOWN), _SLOW_DOWN)
+)
+
+pytestmark = [pytest.mark.serial, pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@dataclass
+class Scene:
+    """A drill that is being run: the installation, the stream and the worker's way to it."""
+
+    installation: DrillInstallation
+    origin: LiveOrigin
+    network: TcpProxy
+    chance: random.Random
+
+
+Fault = Callable[[Scene], Awaitable[None]]
+
+
+async def kill(name: str, scene: Scene) -> None:
+    """Kill a process, and start it again after a moment."""
+    part = scene.installation.parts[name]
+    await asyncio.to_thread(part.kill)
+    await asyncio.sleep(scene.chance.uniform(0.0, 3.0))
+    # A child ends with the thread that started it; those of this loop last as long as it does.
+    await asyncio.to_thread(part.start)
+
+
+async def cut(name: str, scene: Scene) -> None:
+    async with network(name, scene).silent():
+        await asyncio.sleep(OUTAGE)
+
+
+async def refuse(name: str, scene: Scene) -> None:
+    async with network(name, scene).refusing():
+        await asyncio.sleep(OUTAGE)
+
+
+async def delay(name: str, scene: Scene) -> None:
+    async with network(name, scene).delayed(0.3):
+        await asyncio.sleep(OUTAGE)
+
+
+async def lose(name: str, scene: Scene) -> None:
+    async with network(name, scene).losing(0.1):
+        await asyncio.sleep(OUTAGE)
+
+
+def network(name: str, scene: Scene) -> TcpProxy:
+    return scene.network if name == "origin" else scene.installation.networks[name]
+
+
+async def throttle(scene: Scene) -> None:
+    async with scene.installation.networks["store"].answering(SLOW_DOWN):
+        await asyncio.sleep(OUTAGE)
+
+
+async def fill_disk(scene: Scene) -> None:
+    """Let the worker write no file of more than 64 KiB, as on a disk that is nearly full."""
+    worker = scene.installation.parts["worker"]
+    assert isinstance(worker, ProcessPart)
+    pid = worker.process.pid
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE, (_FILE_LIMIT, resource.RLIM_INFINITY))
+    await asyncio.sleep(OUTAGE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+
+
+async def roll(scene: Scene) -> None:
+    """Replace worker and API one after the other, as a deployment does."""
+    installation = scene.installation
+    replacement = installation.worker("replacement")
+    installation.further.append(replacement)
+    await asyncio.sleep(OUTAGE)
+    await asyncio.to_thread(installation.parts["worker"].stop)
+    await asyncio.to_thread(installation.parts["api"].stop)
+    installation.parts["api"].start()
+    installation.parts["worker"].start()
+    await asyncio.sleep(OUTAGE)
+    await asyncio.to_thread(replacement.stop)
+
+
+async def nothing(_: Scene) -> None:
+    """The fault is in the stream, or at its receiver."""
+
+
+async def lie(_: Received) -> int:
+    """Answer late, then refuse, then accept."""
+    await asyncio.sleep(random.choice((0.0, 0.5, 12.0)))
+    return random.choice((200, 302, 429, 500))
+
+
+NO_FAULTS: Final = Faults()
+
+
+@dataclass(frozen=True)
+class FaultDrill:
+    """What fails.
+
+    Attributes:
+        fault: what happens in the middle of the stream.
+        faults: of the stream itself.
+        may_miss: True if segments may be lost; they are gaps then.
+    """
+
+    fault: Fault
+    faults: Faults = NO_FAULTS
+    may_miss: bool = False
+
+
+FAULT_DRILLS: Final = {
+    **{
+        f"kill-{name}": FaultDrill(partial(kill, name))
+        for name in ("postgres", "api", "worker", "temporal", "rabbitmq", "redis", "store")
+    },
+    **{
+        f"{how.__name__}-{name}": FaultDrill(partial(how, name))
+        for how in (cut, refuse, delay, lose)
+        for name in ("origin", "database", "store", "temporal")
+    },
+    "throttled-store": FaultDrill(throttle),
+    "full-disk": FaultDrill(fill_disk),
+    "rolling-restart": FaultDrill(roll),
+    "lying-receiver": FaultDrill(nothing),
+    "undecodable-segment": FaultDrill(
+        nothing, faults=Faults(corrupt=(CorruptSegment(segment=9),)), may_miss=True
+    ),
+}
+SHORT: Final = ("kill-postgres", "throttled-store")
+
+
+@pytest.fixture(scope="module")
+def seeds() -> random.Random:
+    return random.Random(SEED)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("drills")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def installation(home: Path, folder: Path) -> AsyncIterator[DrillInstallation]:
+    async with drill_installation(home, folder) as installation:
+        yield installation
+
+
+async def until_ready(installation: DrillInstallation) -> None:
+    async with asyncio.timeout(LIMIT), httpx.AsyncClient() as client:
+        while True:
+            with suppress(httpx.HTTPError):
+                answer = await client.get(f"{installation.api_url}/readyz")
+                if answer.status_code == httpx.codes.OK:
+                    return
+            await asyncio.sleep(0.2)
+
+
+async def until_over(tenant: Tenant, stream_id: str) -> dict[str, object]:
+    """Wait for the end of a stream, whatever the API answers meanwhile."""
+    async with asyncio.timeout(LIMIT):
+        while True:
+            with suppress(httpx.HTTPError, TimeoutError):
+                stream = await tenant.until_over(stream_id, seconds=LIMIT)
+                return stream.model_dump(mode="json")
+            await asyncio.sleep(0.2)
+
+
+async def until_everything_agrees(installation: DrillInstallation, stream_id: str) -> None:
+    """Repeat the audit until nothing is in flight any more."""
+    printed = ""
+    try:
+        async with asyncio.timeout(LIMIT):
+            while True:
+                agrees, printed = await installation.audit(stream_id, tenant="drill")
+                if agrees:
+                    return
+                await asyncio.sleep(2.0)
+    except TimeoutError:
+        pytest.fail(f"after the drill: {printed}")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("name", [name for name in FAULT_DRILLS if ALL or name in SHORT])
+async def test_everything_agrees_after_a_fault(
+    installation: DrillInstallation, match: Match, seeds: random.Random, name: str
+) -> None:
+    drill = FAULT_DRILLS[name]
+    options = OriginOptions(pace=4.0, window=120, autostart=False, faults=drill.faults)
+    await until_ready(installation)
+    async with (
+        receiver(lie) as endpoint,
+        Tenant(installation.api_url, installation.api_key) as tenant,
+        LiveOrigin(match.video, options) as origin,
+        TcpProxy(urlsplit(origin.master_url).port or 0) as network,
+    ):
+        await tenant.subscribe(endpoint.url)
+        url = urlsplit(origin.master_url)._replace(netloc=f"127.0.0.1:{network.port}")
+        stream_id = await tenant.analyze(urlunsplit(url))
+        await origin.wait_requested()
+        origin.begin()
+        await origin.wait_published(seeds.randint(4, 20))
+        await drill.fault(Scene(installation, origin, network, seeds))
+        stream = await until_over(tenant, stream_id)
+        published = origin.published
+
+    assert stream["status"] == "completed"
+    if not drill.may_miss:
+        assert (stream["segments"], stream["missed"]) == (published, 0)
+    assert stream["clips"] == stream["highlights"] != 0
+    await until_everything_agrees(installation, stream_id)

@@ -1,0 +1,1 @@
+"""The documentation site: hooks of its build, and the API reference."""
