@@ -12,7 +12,7 @@ from tldrtv_highlights import AsyncHighlightsClient
 from tldrtv_highlights.models import FeedClock
 
 
-class MatchFeed:
+class DelayedFeed:
     """Sends each moment of a match when it happened, and `delay` seconds later.
 
     Args:

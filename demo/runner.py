@@ -19,7 +19,7 @@ from rich.console import Console
 
 from demo.display import Display
 from demo.errors import DemoError, FilmError, UnusableInputError, UnusableTruthError
-from demo.feed import MatchFeed
+from demo.feed import DelayedFeed
 from demo.film import GameFilm, find_film
 from demo.follow import Follower, clip_name
 from demo.match.generate import DURATION as MATCH_DURATION
@@ -334,7 +334,7 @@ class _Demo:
             )
         return self._conclude(stream, report, problems, truth)
 
-    def _feed(self, truth: Truth | None, origin: LiveOrigin) -> MatchFeed | None:
+    def _feed(self, truth: Truth | None, origin: LiveOrigin) -> DelayedFeed | None:
         delay = self._options.feed
         if delay is None:
             return None
@@ -342,7 +342,7 @@ class _Demo:
             raise UnusableInputError("A feed reports the true moments: name their file in TRUTH.")
         if self._options.effective_pace != INPUT_PACE:
             raise UnusableInputError("A feed is played in real time: leave out PACE.")
-        return MatchFeed(truth.moments, delay=delay, live_at=origin.live_at)
+        return DelayedFeed(truth.moments, delay=delay, live_at=origin.live_at)
 
     async def _collect(
         self,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from demo.feed import MatchFeed
+from demo.feed import DelayedFeed
 from tldrtv_highlights.models import FeedClock
 
 
@@ -28,5 +28,5 @@ from tldrtv_highlights.models import FeedClock
 def test_the_verdict_compares_the_delay_with_the_clock(
     delay: float, clock: FeedClock, words: str
 ) -> None:
-    feed = MatchFeed((), delay=delay, live_at=lambda _: datetime(2026, 5, 2, tzinfo=UTC))
+    feed = DelayedFeed((), delay=delay, live_at=lambda _: datetime(2026, 5, 2, tzinfo=UTC))
     assert feed.verdict(clock).endswith(words)
