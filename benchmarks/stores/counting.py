@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from infra.storage.segments import SegmentStore, StoredObject
+from domain.media.segments import StoredObject
+from infra.storage.segments import SegmentStore
 
 LISTED_AT_ONCE: Final = 1000
 """Keys in one response to ListObjectsV2."""
