@@ -579,6 +579,78 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Policy
+         * @description Read your publication policy; it states nothing if you set none.
+         */
+        get: operations["getPolicy"];
+        /**
+         * Put Policy
+         * @description Replace your publication policy.
+         *
+         *     Streams that are created from now on inherit what they and their connection leave out. Streams
+         *     that exist keep their policy.
+         */
+        put: operations["putPolicy"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/highlights/{highlight_id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve Highlight
+         * @description Release a highlight that awaits review: its webhooks are sent, and its clips have links.
+         *
+         *     Approving it again changes nothing.
+         */
+        post: operations["approveHighlight"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/highlights/{highlight_id}/reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reject Highlight
+         * @description Retract a highlight for good, whether it awaits review or was approved.
+         *
+         *     Its clips can no longer be played or exported. If it was approved, `highlight.retracted` is
+         *     sent.
+         */
+        post: operations["rejectHighlight"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/highlights/list": {
         parameters: {
             query?: never;
@@ -1130,6 +1202,28 @@ export interface paths {
         get: operations["listProfileOverrideRevisions"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/profiles/{profile_id}/override/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Override
+         * @description Validate an override and show its effect on a stream. Stores nothing.
+         *
+         *     The rules are those of `putProfileOverride`: what is valid here can be stored.
+         */
+        post: operations["previewProfileOverride"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2246,6 +2340,8 @@ export interface components {
             external_id?: string | null;
             /** @description A media file whose path ends in `.mp4`, `.mov`, `.mkv`, `.webm`, `.ts` or another common ending; a VOD playlist; or a `.zip` of a playlist with its segments. At most 4 GiB. */
             url: string;
+            /** @description What may be shown of the highlights. A field that you leave out is that of your own policy (`PUT /v1/policy`). */
+            policy?: components["schemas"]["PublicationPolicyRequest"] | null;
             /** @description Of a master playlist, read the best variant of this height. */
             max_height?: number | null;
         };
@@ -2268,6 +2364,8 @@ export interface components {
             criteria?: string | null;
             /** @description Your id of the stream. */
             external_id?: string | null;
+            /** @description What may be shown of the highlights. A field that you leave out is that of your own policy (`PUT /v1/policy`). */
+            policy?: components["schemas"]["PublicationPolicyRequest"] | null;
             /** @default {} */
             options?: components["schemas"]["AnalyzeOptions"];
         };
@@ -2369,7 +2467,7 @@ export interface components {
          * @description Audited action; the part before the dot is the target.
          * @enum {string}
          */
-        AuditAction: "key.created" | "key.updated" | "key.rotated" | "key.revoked" | "profile_override.put" | "profile_override.deleted" | "profile_taste.enabled" | "profile_taste.disabled" | "profile_taste.reset" | "branding.put" | "branding.deleted" | "embed_policy.put" | "connection.created" | "connection.updated" | "connection.rotated" | "connection.deleted" | "webhook_endpoint.created" | "webhook_endpoint.updated" | "webhook_endpoint.rotated" | "webhook_endpoint.enabled" | "webhook_endpoint.disabled" | "webhook_endpoint.deleted" | "tenant.plan_set" | "stream.deleted" | "stream.held" | "stream.released" | "highlight.held" | "highlight.released" | "clip.deleted" | "export.deleted" | "export_batch.deleted";
+        AuditAction: "key.created" | "key.updated" | "key.rotated" | "key.revoked" | "profile_override.put" | "profile_override.deleted" | "profile_taste.enabled" | "profile_taste.disabled" | "profile_taste.reset" | "branding.put" | "branding.deleted" | "embed_policy.put" | "connection.created" | "connection.updated" | "connection.rotated" | "connection.deleted" | "webhook_endpoint.created" | "webhook_endpoint.updated" | "webhook_endpoint.rotated" | "webhook_endpoint.enabled" | "webhook_endpoint.disabled" | "webhook_endpoint.deleted" | "tenant.plan_set" | "tenant.policy_put" | "stream.deleted" | "stream.held" | "stream.released" | "highlight.held" | "highlight.released" | "highlight.approved" | "highlight.rejected" | "highlight.review_expired" | "clip.deleted" | "export.deleted" | "export_batch.deleted";
         /** @description Who made the change. */
         AuditActor: {
             kind: components["schemas"]["ActorKind"];
@@ -2673,6 +2771,8 @@ export interface components {
             thumbnail_url: string | null;
             message: string;
             ready_at: string | null;
+            policy?: components["schemas"]["PublicationPolicy"] | null;
+            release?: components["schemas"]["HighlightRelease"] | null;
         };
         /** @description A clip, of a highlight or on demand, can be downloaded. Signed by the rules of Standard Webhooks. */
         ClipReadyEvent: {
@@ -2734,6 +2834,7 @@ export interface components {
             management_access_key: string | null;
             game: string | null;
             title: string;
+            policy: components["schemas"]["PublicationPolicy"] | null;
             /** @description Until when the secrets before the last rotation stay valid. */
             previous_secrets_until: string | null;
             /** Format: date-time */
@@ -2789,6 +2890,8 @@ export interface components {
             game?: string | null;
             /** @description Title of its streams; `{room}` is replaced by the room id. */
             title?: string | null;
+            /** @description What may be shown of the highlights of its streams that start from now on. A field that you leave out is that of your own policy; null states nothing. */
+            policy?: components["schemas"]["PublicationPolicyRequest"] | null;
         };
         /** @description A 100ms workspace to connect. */
         ConnectionRequest: {
@@ -2805,6 +2908,8 @@ export interface components {
             game?: string | null;
             /** @description Title of its streams; `{room}` is replaced by the room id. */
             title?: string | null;
+            /** @description What may be shown of the highlights of its streams that start from now on. A field that you leave out is that of your own policy; null states nothing. */
+            policy?: components["schemas"]["PublicationPolicyRequest"] | null;
         };
         /** @description Secrets that the sender needs; shown once. */
         ConnectionSecrets: {
@@ -3866,6 +3971,12 @@ export interface components {
             clip: components["schemas"]["Clip"] | null;
             /** @description How the highlight can be played: at once by HLS, then as its clip's file. */
             playback: components["schemas"]["Playback"];
+            /** @description What may be shown of it, as the stream's policy says. */
+            policy?: components["schemas"]["PublicationPolicy"] | null;
+            /** @description Its review; null if its policy requires none. */
+            review?: components["schemas"]["Review"] | null;
+            /** @description Why nothing of it is delivered: no webhooks before its review, and no links, playback or exports of its clips. Null if it is delivered. */
+            withheld?: components["schemas"]["WithheldReason"] | null;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
@@ -3938,12 +4049,20 @@ export interface components {
             clip: components["schemas"]["Clip"] | null;
             /** @description How the highlight can be played: at once by HLS, then as its clip's file. */
             playback: components["schemas"]["Playback"];
+            /** @description What may be shown of it, as the stream's policy says. */
+            policy?: components["schemas"]["PublicationPolicy"] | null;
+            /** @description Its review; null if its policy requires none. */
+            review?: components["schemas"]["Review"] | null;
+            /** @description Why nothing of it is delivered: no webhooks before its review, and no links, playback or exports of its clips. Null if it is delivered. */
+            withheld?: components["schemas"]["WithheldReason"] | null;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
             updated_at: string;
             /** @description Explanation of the decision, one sentence or table row per line. */
             explanation?: string[];
+            /** @description Plays a highlight that awaits review, for keys with the scope `write`. */
+            preview?: components["schemas"]["Playback"] | null;
             /** @description Why the highlight may not be deleted, if it may not. */
             legal_hold?: components["schemas"]["LegalHold"] | null;
         };
@@ -3980,6 +4099,7 @@ export interface components {
          *     state of the match as read on the screen. `titles` are those in the stream's languages, and
          *     `moderation` is what a tenant may not want to publish. `hls_url` plays the moment at once, from
          *     whole segments, until `clip.ready` brings the exact file; it is signed when the event is sent.
+         *     `policy` is what the stream's publication policy says, and `release` who approved it in review.
          */
         HighlightPayload: {
             /** Format: uuid */
@@ -4006,6 +4126,8 @@ export interface components {
             peak_wall_clock: string | null;
             state?: components["schemas"]["MatchState"] | null;
             hls_url?: string | null;
+            policy?: components["schemas"]["PublicationPolicy"] | null;
+            release?: components["schemas"]["HighlightRelease"] | null;
             revision: number;
         };
         /** @description A highlight was found; a better one nearby may still replace it. Signed by the rules of Standard Webhooks. */
@@ -4057,6 +4179,14 @@ export interface components {
              */
             timestamp: string;
             data: components["schemas"]["HighlightPayload"];
+        };
+        /** @description Who approved or rejected a highlight, and when. */
+        HighlightRelease: {
+            by: string;
+            /** Format: date-time */
+            at: string;
+            /** @default  */
+            note: string;
         };
         /** @description A highlight, or why it could not be read. */
         HighlightResult: {
@@ -4374,6 +4504,35 @@ export interface components {
          */
         PresetName: "tiktok" | "reels" | "shorts" | "x" | "youtube";
         /**
+         * @description What becomes of a highlight.
+         * @enum {string}
+         */
+        PreviewChange: "kept" | "added" | "removed";
+        /** @description An override to try, and a stream to try it on. */
+        PreviewProfileOverrideRequest: {
+            /** @description The override, as `putProfileOverride` takes it. By default the profile as it is now. */
+            patch?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description A stream whose candidates are decided on again. */
+            stream_id?: string | null;
+        };
+        /** @description A highlight that is shown before, after, or both; `peak` in seconds of media time. */
+        PreviewedHighlight: {
+            /** Format: uuid */
+            highlight_id: string;
+            title: string;
+            peak: number;
+            change: components["schemas"]["PreviewChange"];
+            status: components["schemas"]["DecisionStatus"];
+            new_status: components["schemas"]["DecisionStatus"];
+            score: number;
+            new_score: number;
+            new_tier: components["schemas"]["HighlightTier"];
+            /** @description Reasons of the decision by the new rules. */
+            new_reasons: components["schemas"]["HighlightReason"][];
+        };
+        /**
          * @description Problems that keep a stream from being followed or analyzed, while they last.
          * @enum {string}
          */
@@ -4469,6 +4628,12 @@ export interface components {
         ProfileOverrideHistory: {
             data: components["schemas"]["ProfileOverride"][];
         };
+        /** @description A profile with an override applied, and what it would have decided. */
+        ProfilePreview: {
+            profile: components["schemas"]["GameProfile"];
+            /** @description Null if no stream is named. */
+            stream: components["schemas"]["StreamPreview"] | null;
+        };
         /** @description The game profile of the stream. */
         ProfileRef: {
             id: string;
@@ -4528,6 +4693,36 @@ export interface components {
                 [key: string]: string;
             };
         };
+        /** @description What may be shown of highlights. A field without a value is inherited. */
+        PublicationPolicy: {
+            /** @description `required`: highlights, clips and their webhooks wait for `POST /v1/highlights/{id}/approve`. */
+            review?: components["schemas"]["ReviewMode"] | null;
+            /** @description Hours after which a highlight without a review is never released; 72 if nothing says otherwise. */
+            review_hours?: number | null;
+            /** @description Your names of those who may see highlights. Carried, not enforced. */
+            audience?: string[] | null;
+            /** @description Where highlights may be shown. Carried, not enforced. */
+            territories?: components["schemas"]["TerritoryPolicy"] | null;
+            /** @description From then on, clips of highlights cannot be played, downloaded or exported. */
+            valid_until?: string | null;
+            /** @description True if highlights may be used in advertising. Carried, not enforced. */
+            commercial?: boolean | null;
+        };
+        /** @description A policy as a tenant states it; a misspelled field is refused. */
+        PublicationPolicyRequest: {
+            /** @description `required`: highlights, clips and their webhooks wait for `POST /v1/highlights/{id}/approve`. */
+            review?: components["schemas"]["ReviewMode"] | null;
+            /** @description Hours after which a highlight without a review is never released; 72 if nothing says otherwise. */
+            review_hours?: number | null;
+            /** @description Your names of those who may see highlights. Carried, not enforced. */
+            audience?: string[] | null;
+            /** @description Where highlights may be shown. Carried, not enforced. */
+            territories?: components["schemas"]["TerritoryRequest"] | null;
+            /** @description From then on, clips of highlights cannot be played, downloaded or exported. */
+            valid_until?: string | null;
+            /** @description True if highlights may be used in advertising. Carried, not enforced. */
+            commercial?: boolean | null;
+        };
         /** @description What your exports show unless their request says otherwise. */
         PutBrandingRequest: {
             watermark?: components["schemas"]["ExportWatermark"] | null;
@@ -4565,6 +4760,21 @@ export interface components {
         /** @description Why a stream or highlight may not be deleted. */
         PutLegalHoldRequest: {
             reason: string;
+        };
+        /** @description What may be shown of highlights, unless a stream or its connection says otherwise. */
+        PutPolicyRequest: {
+            /** @description `required`: highlights, clips and their webhooks wait for `POST /v1/highlights/{id}/approve`. */
+            review?: components["schemas"]["ReviewMode"] | null;
+            /** @description Hours after which a highlight without a review is never released; 72 if nothing says otherwise. */
+            review_hours?: number | null;
+            /** @description Your names of those who may see highlights. Carried, not enforced. */
+            audience?: string[] | null;
+            /** @description Where highlights may be shown. Carried, not enforced. */
+            territories?: components["schemas"]["TerritoryRequest"] | null;
+            /** @description From then on, clips of highlights cannot be played, downloaded or exported. */
+            valid_until?: string | null;
+            /** @description True if highlights may be used in advertising. Carried, not enforced. */
+            commercial?: boolean | null;
         };
         /**
          * @description Changes to the shipped profile, as a JSON Merge Patch (RFC 7396).
@@ -4627,6 +4837,14 @@ export interface components {
             tags?: string[];
             /** @description Highlights with all of these words in title, description or tags, such as the name of a player. */
             text?: string | null;
+            /** @description Market of a feed event that belongs to the highlight. */
+            market?: string | null;
+            /** @description Subject of a feed event that belongs to the highlight, such as `bet:8841`. */
+            subject?: string | null;
+            /** @description Score after the moment as read on the screen, in its order, such as `2-1`. */
+            state?: string | null;
+            /** @description Period as read on the screen, such as `2nd`, `Q4` or `set 2`; case is ignored. */
+            period?: string | null;
             min_score?: number | null;
             /**
              * @description Choose among these highlights of the streams instead.
@@ -4655,6 +4873,33 @@ export interface components {
         ReplayEventsResponse: {
             deliveries: number;
         };
+        /** @description Review of a highlight; `by`, `at` and `note` are of who approved or rejected it. */
+        Review: {
+            status: components["schemas"]["ReviewStatus"];
+            /** @description From then on it cannot be approved; null for a highlight that was reviewed. */
+            until: string | null;
+            by?: string | null;
+            at?: string | null;
+            /** @default  */
+            note: string;
+        };
+        /** @description Who reviews a highlight, and a note for the audit log. */
+        ReviewHighlightRequest: {
+            /** @description Your id or name of the user; defaults to the API key. */
+            user?: string | null;
+            /** @default  */
+            note?: string;
+        };
+        /**
+         * @description Whether highlights wait for a person before anything of them is delivered.
+         * @enum {string}
+         */
+        ReviewMode: "none" | "required";
+        /**
+         * @description What became of the review of a highlight that needs one.
+         * @enum {string}
+         */
+        ReviewStatus: "awaiting" | "approved" | "rejected" | "expired";
         /** @description How to rotate a key. */
         RotateApiKeyRequest: {
             /**
@@ -4811,6 +5056,8 @@ export interface components {
             /** @description What was asked for in a sentence, what was understood of it, and the words that were not. Selection obeys what was understood: kinds and tags of the game profile. Gemini, where it is used, also reads the sentence. */
             criteria?: components["schemas"]["Criteria"] | null;
             external_id: string | null;
+            /** @description What may be shown of its highlights: its own policy, over the connection's and yours as they were when it started. */
+            policy?: components["schemas"]["PublicationPolicy"] | null;
             /**
              * @description True if it is a finished video, not a live stream.
              * @default false
@@ -4865,6 +5112,8 @@ export interface components {
             /** @description What was asked for in a sentence, what was understood of it, and the words that were not. Selection obeys what was understood: kinds and tags of the game profile. Gemini, where it is used, also reads the sentence. */
             criteria?: components["schemas"]["Criteria"] | null;
             external_id: string | null;
+            /** @description What may be shown of its highlights: its own policy, over the connection's and yours as they were when it started. */
+            policy?: components["schemas"]["PublicationPolicy"] | null;
             /**
              * @description True if it is a finished video, not a live stream.
              * @default false
@@ -4977,6 +5226,23 @@ export interface components {
             created_at: string;
             ended_at: string | null;
         };
+        /**
+         * @description What the profile would have decided about a stream.
+         *
+         *     Scores, thresholds, limits, spacing, similarity and clip lengths are applied again to the
+         *     recorded candidates. What changes the analysis itself (`hud`, `analyzer`, `prompt`) shows in
+         *     the next stream only.
+         */
+        StreamPreview: {
+            /** Format: uuid */
+            stream_id: string;
+            /** @description Recorded candidates, including those never shown. */
+            candidates: number;
+            highlights_before: number;
+            highlights_after: number;
+            /** @description By time. */
+            highlights: components["schemas"]["PreviewedHighlight"][];
+        };
         /** @description A persistent problem of a stream: a code for programs and a message for people. */
         StreamProblem: {
             code: components["schemas"]["ProblemCode"];
@@ -5077,6 +5343,32 @@ export interface components {
             likes: number;
             /** @description Disliked highlights with the trait. */
             dislikes: number;
+        };
+        /** @description Where highlights may be shown, as countries and their parts (ISO 3166-1 and 3166-2). */
+        TerritoryPolicy: {
+            /**
+             * @description Nowhere else; empty for everywhere.
+             * @default []
+             */
+            allow: string[];
+            /**
+             * @description Not there, even within what `allow` has.
+             * @default []
+             */
+            deny: string[];
+        };
+        /** @description Territories as a tenant states them; a misspelled field is refused. */
+        TerritoryRequest: {
+            /**
+             * @description Nowhere else; empty for everywhere.
+             * @default []
+             */
+            allow?: string[];
+            /**
+             * @description Not there, even within what `allow` has.
+             * @default []
+             */
+            deny?: string[];
         };
         /** @description Combined scores from which a candidate belongs to a tier. */
         Thresholds: {
@@ -5296,6 +5588,11 @@ export interface components {
             /** @description `whsec_…`: verify messages with it, using any Standard Webhooks library. Null in the response to a retry with the same `Idempotency-Key`. */
             secret: string | null;
         };
+        /**
+         * @description Why nothing of a highlight is delivered.
+         * @enum {string}
+         */
+        WithheldReason: "awaiting_review" | "rejected" | "review_expired" | "no_longer_valid";
     };
     responses: never;
     parameters: never;
@@ -5437,6 +5734,7 @@ export type HighlightPayload = components['schemas']['HighlightPayload'];
 export type HighlightPendingEvent = components['schemas']['HighlightPendingEvent'];
 export type HighlightReason = components['schemas']['HighlightReason'];
 export type HighlightRelabeledEvent = components['schemas']['HighlightRelabeledEvent'];
+export type HighlightRelease = components['schemas']['HighlightRelease'];
 export type HighlightResult = components['schemas']['HighlightResult'];
 export type HighlightRetractedEvent = components['schemas']['HighlightRetractedEvent'];
 export type HighlightSort = components['schemas']['HighlightSort'];
@@ -5470,6 +5768,9 @@ export type OddsMove = components['schemas']['OddsMove'];
 export type Playback = components['schemas']['Playback'];
 export type PlaybackForm = components['schemas']['PlaybackForm'];
 export type PresetName = components['schemas']['PresetName'];
+export type PreviewChange = components['schemas']['PreviewChange'];
+export type PreviewProfileOverrideRequest = components['schemas']['PreviewProfileOverrideRequest'];
+export type PreviewedHighlight = components['schemas']['PreviewedHighlight'];
 export type ProblemCode = components['schemas']['ProblemCode'];
 export type ProblemDocument = components['schemas']['ProblemDocument'];
 export type ProfileDetail = components['schemas']['ProfileDetail'];
@@ -5479,14 +5780,18 @@ export type ProfileMatch = components['schemas']['ProfileMatch'];
 export type ProfileOverride = components['schemas']['ProfileOverride'];
 export type ProfileOverrideDetail = components['schemas']['ProfileOverrideDetail'];
 export type ProfileOverrideHistory = components['schemas']['ProfileOverrideHistory'];
+export type ProfilePreview = components['schemas']['ProfilePreview'];
 export type ProfileRef = components['schemas']['ProfileRef'];
 export type ProfileSummary = components['schemas']['ProfileSummary'];
 export type ProfileTaste = components['schemas']['ProfileTaste'];
 export type PromptVocabulary = components['schemas']['PromptVocabulary'];
+export type PublicationPolicy = components['schemas']['PublicationPolicy'];
+export type PublicationPolicyRequest = components['schemas']['PublicationPolicyRequest'];
 export type PutBrandingRequest = components['schemas']['PutBrandingRequest'];
 export type PutEmbedPolicyRequest = components['schemas']['PutEmbedPolicyRequest'];
 export type PutFeedClockRequest = components['schemas']['PutFeedClockRequest'];
 export type PutLegalHoldRequest = components['schemas']['PutLegalHoldRequest'];
+export type PutPolicyRequest = components['schemas']['PutPolicyRequest'];
 export type PutProfileOverrideRequest = components['schemas']['PutProfileOverrideRequest'];
 export type Readiness = components['schemas']['Readiness'];
 export type ReadinessCheck = components['schemas']['ReadinessCheck'];
@@ -5496,6 +5801,10 @@ export type ReelSourceRequest = components['schemas']['ReelSourceRequest'];
 export type RenditionFormat = components['schemas']['RenditionFormat'];
 export type ReplayEventsRequest = components['schemas']['ReplayEventsRequest'];
 export type ReplayEventsResponse = components['schemas']['ReplayEventsResponse'];
+export type Review = components['schemas']['Review'];
+export type ReviewHighlightRequest = components['schemas']['ReviewHighlightRequest'];
+export type ReviewMode = components['schemas']['ReviewMode'];
+export type ReviewStatus = components['schemas']['ReviewStatus'];
 export type RotateApiKeyRequest = components['schemas']['RotateApiKeyRequest'];
 export type RotateWebhookSecretRequest = components['schemas']['RotateWebhookSecretRequest'];
 export type Scope = components['schemas']['Scope'];
@@ -5517,6 +5826,7 @@ export type StreamEndedEvent = components['schemas']['StreamEndedEvent'];
 export type StreamFailedEvent = components['schemas']['StreamFailedEvent'];
 export type StreamList = components['schemas']['StreamList'];
 export type StreamPayload = components['schemas']['StreamPayload'];
+export type StreamPreview = components['schemas']['StreamPreview'];
 export type StreamProblem = components['schemas']['StreamProblem'];
 export type StreamResult = components['schemas']['StreamResult'];
 export type StreamStartedEvent = components['schemas']['StreamStartedEvent'];
@@ -5525,6 +5835,8 @@ export type SubjectHighlightEvent = components['schemas']['SubjectHighlightEvent
 export type SubjectHighlightPayload = components['schemas']['SubjectHighlightPayload'];
 export type SubscribeWebhookRequest = components['schemas']['SubscribeWebhookRequest'];
 export type TasteTrait = components['schemas']['TasteTrait'];
+export type TerritoryPolicy = components['schemas']['TerritoryPolicy'];
+export type TerritoryRequest = components['schemas']['TerritoryRequest'];
 export type Thresholds = components['schemas']['Thresholds'];
 export type TimelineFormat = components['schemas']['TimelineFormat'];
 export type TimelineLayout = components['schemas']['TimelineLayout'];
@@ -5547,6 +5859,7 @@ export type WebhookEndpointPatch = components['schemas']['WebhookEndpointPatch']
 export type WebhookEndpointPayload = components['schemas']['WebhookEndpointPayload'];
 export type WebhookEndpointStatus = components['schemas']['WebhookEndpointStatus'];
 export type WebhookEndpointWithSecret = components['schemas']['WebhookEndpointWithSecret'];
+export type WithheldReason = components['schemas']['WithheldReason'];
 export type $defs = Record<string, never>;
 export interface operations {
     receiveConnectionEvent: {
@@ -6421,6 +6734,8 @@ export interface operations {
                 stream_id?: string | null;
                 /** @description Repeatable. Defaults to all but `held` and `rejected`. */
                 status?: components["schemas"]["DecisionStatus"][];
+                /** @description `awaiting`: what is to be reviewed. */
+                review?: components["schemas"]["ReviewStatus"] | null;
                 /** @description A profile's id, such as `soccer`. */
                 game?: string | null;
                 tag?: string | null;
@@ -6512,6 +6827,109 @@ export interface operations {
             };
         };
     };
+    getPolicy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublicationPolicy"];
+                };
+            };
+            /** @description Unchanged since the `ETag` in `If-None-Match`. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    putPolicy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PutPolicyRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublicationPolicy"];
+                };
+            };
+        };
+    };
+    approveHighlight: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                highlight_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReviewHighlightRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Review"];
+                };
+            };
+        };
+    };
+    rejectHighlight: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                highlight_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReviewHighlightRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Review"];
+                };
+            };
+        };
+    };
     listHighlights: {
         parameters: {
             query?: {
@@ -6524,6 +6942,8 @@ export interface operations {
                 stream_id?: string | null;
                 /** @description Repeatable. Defaults to all but `held` and `rejected`. */
                 status?: components["schemas"]["DecisionStatus"][];
+                /** @description `awaiting`: what is to be reviewed. */
+                review?: components["schemas"]["ReviewStatus"] | null;
                 /** @description A profile's id, such as `soccer`. */
                 game?: string | null;
                 tag?: string | null;
@@ -7597,6 +8017,33 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    previewProfileOverride: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Such as `soccer`. */
+                profile_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewProfileOverrideRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfilePreview"];
+                };
             };
         };
     };
