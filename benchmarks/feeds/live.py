@@ -23,7 +23,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.latency import figures_of
+from benchmarks.load.report import figures_of
 from benchmarks.quality.report import machine
 from demo.match import Match, ensure_match
 from demo.origin import LiveOrigin, OriginOptions

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
+from domain.media.segments import StoredObject
 from infra.storage.segments import SegmentStore
 
 LISTED_AT_ONCE: Final = 1000
@@ -72,6 +74,14 @@ class CountingStore:
         keys = await self._store.list(prefix)
         self.requests["LIST"] += 1 + len(keys) // LISTED_AT_ONCE
         return keys
+
+    async def objects(self, *, tenant_id: UUID, stream_id: UUID) -> Sequence[StoredObject]:
+        self.requests["LIST"] += 1
+        return await self._store.objects(tenant_id=tenant_id, stream_id=stream_id)
+
+    async def stream_names(self, tenant_id: UUID) -> Sequence[str]:
+        self.requests["LIST"] += 1
+        return await self._store.stream_names(tenant_id)
 
     async def delete(self, *keys: str) -> None:
         self.requests["DELETE"] += 1

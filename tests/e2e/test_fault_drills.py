@@ -32,6 +32,7 @@ from tests.fakes.webhook_receiver import Received, receiver
 
 ALL: Final = bool(os.environ.get("FAULT_DRILLS"))
 SEED: Final = int(os.environ.get("DRILL_SEED", "1"))
+PACE: Final = 4.0 if ALL else 6.0
 LIMIT: Final = 240.0
 OUTAGE: Final = 8.0
 _FILE_LIMIT: Final = 64 << 10
@@ -226,7 +227,7 @@ async def test_everything_agrees_after_a_fault(
     installation: DrillInstallation, match: Match, seeds: random.Random, name: str
 ) -> None:
     drill = FAULT_DRILLS[name]
-    options = OriginOptions(pace=4.0, window=120, autostart=False, faults=drill.faults)
+    options = OriginOptions(pace=PACE, window=120, autostart=False, faults=drill.faults)
     await until_ready(installation)
     async with (
         receiver(lie) as endpoint,

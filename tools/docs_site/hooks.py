@@ -36,7 +36,7 @@ _INLINE_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Add the numerous pages to the navigation."""
+    """Add the numerous pages to the navigation, and those that mkdocs.yml does not name."""
     if config.nav is None:
         raise ConfigurationError("mkdocs.yml has no nav")
     sections: dict[str, list[Any]] = {
@@ -47,6 +47,11 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     sections["Operate it"].append({"Security policy": _OUTSIDE["SECURITY.md"]})
     sections["How it works"].append({"Measurements": _OUTSIDE["benchmarks/README.md"]})
     sections["Change something"].append({"Decisions": _folder(config, "decisions")})
+    named = json.dumps(config.nav)
+    docs = Path(config.docs_dir)
+    pages = [page.relative_to(docs).as_posix() for page in sorted(docs.rglob("*.md"))]
+    if more := [page for page in pages if f'"{page}"' not in named]:
+        config.nav.append({"More": more})
     config.nav.append({"API reference": list(_api_pages())})
     return config
 

@@ -22,12 +22,14 @@ export class HighlightsClient {
   readonly keys: Methods<typeof resources.keys>;
   readonly audit: Methods<typeof resources.audit>;
   readonly health: Methods<typeof resources.health>;
+  readonly policy: Methods<typeof resources.policy>;
   readonly #transport: Transport;
 
   /** @throws TypeError if the address or the key cannot be right */
   constructor(options: ClientOptions) {
     const transport = new Transport(options);
     this.#transport = transport;
+    this.policy = bind(resources.policy, transport);
     this.streams = bind(resources.streams, transport);
     this.recordings = bind(resources.recordings, transport);
     this.highlights = bind(resources.highlights, transport);

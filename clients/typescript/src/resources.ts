@@ -48,6 +48,16 @@ export const highlights = {
   giveFeedback: call("POST /v1/highlights/{highlight_id}/feedback", "body"),
   /** List the feedback on a highlight, newest first. */
   feedback: list("GET /v1/highlights/{highlight_id}/feedback"),
+  /** Get a player of a highlight for your pages. */
+  embed: call("GET /v1/highlights/{highlight_id}/embed"),
+  /** Read who may embed your highlights. */
+  embedPolicy: call("GET /v1/embed-policy"),
+  /** Say who may embed your highlights, at once; without `origins` every page may. */
+  putEmbedPolicy: call("PUT /v1/embed-policy", "body"),
+  /** Release a highlight that awaits review: its webhooks are sent, its clips get links. */
+  approve: call("POST /v1/highlights/{highlight_id}/approve", "body"),
+  /** Retract a highlight for good, also one that was approved. */
+  reject: call("POST /v1/highlights/{highlight_id}/reject", "body"),
 };
 
 /** Video files of the moments. */
@@ -172,6 +182,8 @@ export const profiles = {
   updateTaste: call("PATCH /v1/profiles/{profile_id}/taste", "body"),
   /** Forget what was learned; only feedback from now on is learned from. */
   resetTaste: once("DELETE /v1/profiles/{profile_id}/taste"),
+  /** Validate an override and show its effect on a stream. Nothing is stored. */
+  previewOverride: call("POST /v1/profiles/{profile_id}/override/preview", "body"),
 };
 
 /** Webhook endpoints, and deliveries to them. */
@@ -200,6 +212,10 @@ export const webhooks = {
   getDelivery: call("GET /v1/webhooks/deliveries/{delivery_id}"),
   /** Send an event to its endpoint again, or now instead of later. */
   redeliver: call("POST /v1/webhooks/deliveries/{delivery_id}/redeliver"),
+  /** Iterate over the events of your webhooks, without an endpoint; it does not end. */
+  follow: call("GET /v1/webhooks/events", "query"),
+  /** Read the networks that webhooks and requests for your streams come from. */
+  egress: call("GET /v1/egress"),
 };
 
 /** 100ms workspaces whose events are followed. */
@@ -260,4 +276,12 @@ export const health = {
   live: call("GET /healthz"),
   /** Check each part that requests need. */
   ready: check("GET /readyz"),
+};
+
+/** The policy that streams inherit when they are created. */
+export const policy = {
+  /** Read the policy; it states nothing if none was set. */
+  get: call("GET /v1/policy"),
+  /** Replace the policy; streams that exist keep theirs. */
+  put: call("PUT /v1/policy", "body"),
 };

@@ -115,7 +115,11 @@ function Clip({ highlight }: { highlight: Detail }) {
   const [first] = useState({ instant: playback.hls_url ?? clip?.playback.hls_url, exact: clip?.url });
   const [wants, setWants] = useState<"instant" | "exact">(playback.ready ?? "exact");
   const [exact, setExact] = useState(first.exact ?? null);
-  if (exact === null && clip?.url) setExact(clip.url);
+  const [poster, setPoster] = useState(clip?.thumbnail_url ?? null);
+  if (exact === null && clip?.url) {
+    setExact(clip.url);
+    setPoster(clip.thumbnail_url);
+  }
   const form = wants === "exact" && exact ? "exact" : first.instant ? "instant" : exact ? "exact" : null;
   return (
     <section class="card" aria-label="Clip">
@@ -126,7 +130,7 @@ function Clip({ highlight }: { highlight: Detail }) {
           label={`Clip of ${highlight.title}`}
           mp4={form === "exact" ? exact : null}
           hls={form === "instant" ? first.instant : null}
-          poster={clip?.thumbnail_url ?? null}
+          poster={poster}
         />
       )}
       <div class="actions" role="group" aria-label="Form of the clip">

@@ -108,11 +108,18 @@ NOT_RUN: Final = {
     ("docs/deploy.md", "aws amp"): "needs an AWS account",
     ("docs/deploy.md", "temporal operator"): "needs a Temporal cluster of yours",
     ("docs/deploy.md", "HIGHLIGHTS_TEMPORAL_KEYS"): "needs keys of yours",
+    ("docs/embeds.md", "HIGHLIGHT_ID="): (
+        "needs a highlight of yours; tests/integration/api/test_embeds.py sends the same"
+    ),
     ("docs/feeds.md", "highlights feed"): "tests/integration/api/test_feed_command.py runs feeds",
     ("docs/gemini.md", "GEMINI_API_KEY"): "costs money",
     ("docs/integration.md", "HIGHLIGHTS_ALLOW_PRIVATE_URLS"): "tests/e2e/conftest.py runs it",
     ("docs/integration.md", ".venv/bin/python -m demo.match"): "plays a whole match, in real time",
+    ("docs/mcp.md", "pip install"): "tests/integration/api/test_mcp.py runs what it installs",
     ("docs/simulator.md", "python -m demo.hms"): "tests/e2e/test_hms_guide.py runs it",
+    ("docs/webhooks.md", "python -m tldrtv_highlights listen"): (
+        "does not end; tests/integration/api/test_listen.py runs it"
+    ),
     ("docs/start.md", "git clone REPOSITORY"): "tests/e2e/test_demo.py runs the demo",
 }
 """Why a block is not run here, by its page and how its first line begins."""
