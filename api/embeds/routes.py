@@ -19,6 +19,7 @@ from api.embeds.schemas import EmbedPolicyModel, EmbedPolicyRequest, HighlightEm
 from api.errors.problems import (
     EmbeddingDisabledProblem,
     HighlightNotFoundProblem,
+    HighlightWithheldProblem,
     InvalidSignatureProblem,
     OEmbedFormatProblem,
 )
@@ -26,9 +27,11 @@ from api.errors.reference import WITH_BODY, WITH_KEY, documented
 from api.files import Expires, Signature, Tenant, check_signature
 from api.middleware.json_content import require_json
 from api.services import Services, ServicesDependency
+from app.services.highlights import withheld_reason
 from app.services.tenants import change_embed_policy
 from domain.clips.models import ClipStatus
 from domain.highlights.explanation import headline
+from domain.highlights.publication import WITHHELD
 from domain.highlights.selection import DecisionStatus
 from domain.tenants.usage import UsageKind, usage_event
 from infra.db.repositories import clips, highlights, tenants, usage
@@ -106,7 +109,9 @@ async def put_embed_policy(
 @router.get(
     "/v1/highlights/{highlight_id}/embed",
     operation_id="getHighlightEmbed",
-    responses=documented(*WITH_KEY, HighlightNotFoundProblem, EmbeddingDisabledProblem),
+    responses=documented(
+        *WITH_KEY, HighlightNotFoundProblem, HighlightWithheldProblem, EmbeddingDisabledProblem
+    ),
 )
 async def get_highlight_embed(
     highlight_id: UUID, caller: Reader, services: ServicesDependency
@@ -216,6 +221,8 @@ async def _embeddable(session: AsyncSession, tenant: UUID, highlight_id: UUID) -
     row = await highlights.get(session, tenant_id=tenant, highlight_id=highlight_id)
     if row is None or row.status not in _SHOWN:
         raise HighlightNotFoundProblem
+    if (reason := withheld_reason(row)) is not None:
+        raise HighlightWithheldProblem(WITHHELD[reason].format(highlight_id=row.id))
     newest = await clips.latest_by_highlight(
         session, tenant_id=tenant, highlight_ids=[highlight_id]
     )

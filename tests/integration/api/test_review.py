@@ -194,6 +194,13 @@ async def test_another_tenants_highlight_cannot_be_reviewed(
     assert (await read(account, awaiting))["review"]["status"] == "awaiting"
 
 
+async def test_what_awaits_review_is_not_embedded(account: Account, awaiting: UUID) -> None:
+    path = f"/v1/highlights/{awaiting}/embed"
+    assert_problem(await account.http.get(path), 410, "highlight_withheld")
+    await review(account, awaiting, "approve")
+    assert (await account.http.get(path)).status_code == 200
+
+
 async def test_what_awaits_review_is_not_exported(
     account: Account, database: Database, awaiting: UUID
 ) -> None:
