@@ -13,8 +13,21 @@ export type StreamEvent =
   | { type: "stream"; id: string | undefined; stream: Stream }
   | { type: "end"; id: string | undefined; reason: string };
 
+/**
+ * An event of a tenant, with the body of the request that webhook endpoints receive. The same event
+ * may come twice. Each connection begins with one of the type `open` without content.
+ */
+export interface TenantEvent {
+  type: string;
+  id: string | undefined;
+  body: string;
+}
+
+/** Reads an event from its fields; undefined for a type that is not known. */
+export type EventReader<T> = (fields: Map<string, string>) => T | undefined;
+
 /** Yield the server-sent events of a body as they are complete; skip types that are not known. */
-export async function* parseEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<StreamEvent, void, undefined> {
+export async function* parseEvents<T>(body: ReadableStream<Uint8Array>, read: EventReader<T>): AsyncGenerator<T, void, undefined> {
   const reader = body.getReader();
   const decoder = new TextDecoder();
   let rest = "";
@@ -30,7 +43,7 @@ export async function* parseEvents(body: ReadableStream<Uint8Array>): AsyncGener
           addField(fields, line);
           continue;
         }
-        const event = eventOf(fields);
+        const event = read(fields);
         fields = new Map();
         if (event) yield event;
       }
@@ -48,16 +61,12 @@ function addField(fields: Map<string, string>, line: string): void {
   fields.set(name, name === "data" && before !== undefined ? `${before}\n${value}` : value);
 }
 
-function eventOf(fields: Map<string, string>): StreamEvent | undefined {
+/** Read an event of a stream. */
+export function streamEvent(fields: Map<string, string>): StreamEvent | undefined {
   const data = fields.get("data");
   if (data === undefined) return undefined;
   const id = fields.get("id");
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(data);
-  } catch {
-    throw new UnexpectedAnswerError("An event of the stream cannot be read; check what stands between you and the API.");
-  }
+  const parsed = parsedData(data);
   switch (fields.get("event")) {
     case "highlight":
       return { type: "highlight", id, highlight: parsed as Highlight };
@@ -65,11 +74,31 @@ function eventOf(fields: Map<string, string>): StreamEvent | undefined {
       return { type: "stream", id, stream: parsed as Stream };
     case END:
       return { type: "end", id, reason: (parsed as { reason: string }).reason };
-    case "error": {
-      const problem = parsed as ProblemDocument;
-      throw errorIn(problem.status, problem);
-    }
+    case "error":
+      throw problemIn(parsed);
     default:
       return undefined;
   }
+}
+
+/** Read an event of a tenant. */
+export function tenantEvent(fields: Map<string, string>): TenantEvent | undefined {
+  const body = fields.get("data");
+  if (body === undefined) return undefined;
+  const type = fields.get("event") ?? "message";
+  if (type === "error") throw problemIn(parsedData(body));
+  return { type, id: fields.get("id"), body };
+}
+
+function parsedData(data: string): unknown {
+  try {
+    return JSON.parse(data);
+  } catch {
+    throw new UnexpectedAnswerError("An event of the stream cannot be read; check what stands between you and the API.");
+  }
+}
+
+function problemIn(parsed: unknown): Error {
+  const problem = parsed as ProblemDocument;
+  return errorIn(problem.status, problem);
 }

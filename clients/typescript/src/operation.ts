@@ -1,7 +1,7 @@
 import { crypto } from "./crypto.js";
 import { Listing, type Page } from "./listing.js";
 import type { paths } from "./schema.js";
-import type { StreamEvent } from "./events.js";
+import { streamEvent, tenantEvent, type StreamEvent, type TenantEvent } from "./events.js";
 import type { ApiRequest, CallOptions, Transport } from "./transport.js";
 
 type Method = "get" | "put" | "post" | "patch" | "delete";
@@ -121,7 +121,18 @@ export function text<R extends "GET /v1/streams/{stream_id}/timeline">(
 export function follow(
   route: "GET /v1/streams/{stream_id}/events",
 ): Operation<(id: string, options?: CallOptions & { lastEventId?: string }) => AsyncGenerator<StreamEvent, void, undefined>> {
-  return (transport) => (id, options) => transport.events(requestOf(route, [id], { takes: undefined, repeatable: true }).request, options);
+  return (transport) => (id, options) =>
+    transport.events(requestOf(route, [id], { takes: undefined, repeatable: true }).request, streamEvent, options);
+}
+
+/** Events of a tenant as they happen; they do not end. */
+export function followAll(
+  route: "GET /v1/webhooks/events",
+): Operation<
+  (query?: Query<typeof route>, options?: CallOptions & { lastEventId?: string }) => AsyncGenerator<TenantEvent, void, undefined>
+> {
+  return (transport) => (query, options) =>
+    transport.events(requestOf(route, [query], { takes: "query", repeatable: true }).request, tenantEvent, options);
 }
 
 /** A file at the signed URL of an object. Its body is a stream of bytes. */

@@ -1,5 +1,5 @@
 /** All methods of the client. Their names are those of the Python client, in camel case. */
-import { call, check, create, download, follow, list, once, text, upload } from "./operation.js";
+import { call, check, create, download, follow, followAll, list, once, text, upload } from "./operation.js";
 import type { Clip, ExportBatch, ExportRendition } from "./schema.js";
 
 /** Live streams being analyzed. */
@@ -213,7 +213,7 @@ export const webhooks = {
   /** Send an event to its endpoint again, or now instead of later. */
   redeliver: call("POST /v1/webhooks/deliveries/{delivery_id}/redeliver"),
   /** Iterate over the events of your webhooks, without an endpoint; it does not end. */
-  follow: call("GET /v1/webhooks/events", "query"),
+  follow: followAll("GET /v1/webhooks/events"),
   /** Read the networks that webhooks and requests for your streams come from. */
   egress: call("GET /v1/egress"),
 };

@@ -1,5 +1,5 @@
 import { ConnectionFailedError, errorOf, HighlightsError, retryAfter, UnexpectedAnswerError } from "./errors.js";
-import { END, parseEvents, type StreamEvent } from "./events.js";
+import { END, parseEvents, type EventReader } from "./events.js";
 
 /** How a client reaches the API. */
 export interface ClientOptions {
@@ -90,8 +90,12 @@ export class Transport {
     }
   }
 
-  /** Yield a stream's events to its end. A lost connection is resumed after the last event. */
-  async *events(request: ApiRequest, options: CallOptions & { lastEventId?: string } = {}): AsyncGenerator<StreamEvent, void, undefined> {
+  /** Yield events to the one that ends them, if any. A lost connection is resumed after the last event. */
+  async *events<T extends { id: string | undefined; type: string }>(
+    request: ApiRequest,
+    read: EventReader<T>,
+    options: CallOptions & { lastEventId?: string } = {},
+  ): AsyncGenerator<T, void, undefined> {
     let last = options.lastEventId;
     for (;;) {
       const headers: Record<string, string> = { Accept: "text/event-stream" };
@@ -99,7 +103,7 @@ export class Transport {
       const response = await this.#send({ ...request, headers }, options);
       if (!response.body || !response.headers.get("Content-Type")?.startsWith("text/event-stream")) throw unexpected(request);
       try {
-        for await (const event of parseEvents(response.body)) {
+        for await (const event of parseEvents(response.body, read)) {
           last = event.id ?? last;
           yield event;
           if (event.type === END) return;
