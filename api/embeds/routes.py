@@ -116,7 +116,7 @@ async def put_embed_policy(
 async def get_highlight_embed(
     highlight_id: UUID, caller: Reader, services: ServicesDependency
 ) -> HighlightEmbed:
-    """Get a player of a highlight for your pages. Whoever has its link can watch the clip."""
+    """Get a player of a highlight for your pages. Everyone with its link can watch the clip."""
     tenant = caller.tenant_id
     async with services.database.session(tenant) as session:
         found = await _embeddable(session, tenant, highlight_id)

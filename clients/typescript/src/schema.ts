@@ -520,7 +520,7 @@ export interface paths {
         };
         /**
          * Get Highlight Embed
-         * @description Get a player of a highlight for your pages. Whoever has its link can watch the clip.
+         * @description Get a player of a highlight for your pages. Everyone with its link can watch the clip.
          */
         get: operations["getHighlightEmbed"];
         put?: never;
