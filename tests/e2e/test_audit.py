@@ -25,7 +25,7 @@ from tests.e2e.installation import ROOT, command
 from tests.e2e.tenant import Tenant
 from tests.fakes.webhook_receiver import receiver
 
-pytestmark = [pytest.mark.serial, pytest.mark.slow]
+pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 LIMIT = 120.0
 ROWS = {

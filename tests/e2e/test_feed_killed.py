@@ -14,7 +14,7 @@ from domain.streams.status import StreamStatus
 from tests.e2e.conftest import Stack
 from tests.e2e.tenant import Tenant
 
-pytestmark = [pytest.mark.serial, pytest.mark.slow]
+pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 PACE, WINDOW = 4.0, 60  # the playlist lists 30 s, in which a killed worker is back
 BATCHES, SIZE = 10, 20

@@ -17,6 +17,7 @@ from domain.analysis.screen import MatchState
 from domain.clips.models import ClipStatus
 from domain.highlights.candidate import Evidence, LocalizedTitle
 from domain.highlights.moderation import Moderation
+from domain.highlights.publication import PublicationPolicy, Release, ReviewStatus
 from domain.highlights.selection import DecisionStatus, Reason, Tier
 from domain.model import Model
 from domain.score import DIMENSIONS
@@ -62,6 +63,9 @@ OWN: dict[str, st.SearchStrategy[Any]] = {
     "match_state": STATES,
     "titles": st.lists(st.builds(LocalizedTitle).map(_stored), max_size=3),
     "moderation": st.builds(Moderation).map(_stored),
+    "policy": st.builds(PublicationPolicy).map(PublicationPolicy.stated),
+    "release": st.builds(Release, at=st.datetimes(timezones=st.just(UTC))).map(_stored),
+    "review": st.sampled_from([status.value for status in ReviewStatus]),
 }
 
 
