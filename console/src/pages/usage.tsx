@@ -23,6 +23,7 @@ const KINDS: Record<Kind, { name: string; format: (value: number) => string }> =
   gemini_cost_usd: { name: "Gemini cost", format: dollars },
   webhook_delivery: { name: "Webhook deliveries", format: count },
   feed_event: { name: "Feed events", format: count },
+  embed_play: { name: "Plays of embedded highlights", format: count },
   api_request: { name: "API requests", format: count },
 };
 const HOUR_MS = 3_600_000;
