@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import expect
+from sqlalchemy import update
 
 from app.dev.postgres import DatabaseUrls
 from domain.highlights.selection import DecisionStatus
 from domain.media.segments import GapReason
-from infra.db.tables import StreamGap
+from domain.streams.status import StreamStatus
+from infra.db.tables import Stream, StreamGap
 from tests.e2e.console import ConsoleTab, console_tab
 from tests.e2e.test_browser import site_with
 from tests.factories.rows import new_highlight, new_stream
@@ -37,6 +39,9 @@ async def tab(postgres: DatabaseUrls, tmp_path: Path) -> AsyncIterator[ConsoleTa
             title="Throw-in",
         )
         async with site.database.session(site.tenant) as session:
+            # A live one is played from its own host.
+            ended = update(Stream).values(status=StreamStatus.COMPLETED.value)
+            await session.execute(ended)
             session.add(
                 StreamGap(
                     tenant_id=site.tenant,
@@ -69,3 +74,25 @@ async def test_lost_media_is_drawn_and_listed_with_its_cause(tab: ConsoleTab) ->
     await expect(gaps).to_contain_text("6.0 s")
     await expect(gaps).to_contain_text("left the playlist")
     await expect(tab.page.locator(".lanes .gap")).to_have_count(1)
+
+
+async def test_a_highlight_that_awaits_review_is_approved_on_its_page(
+    postgres: DatabaseUrls, tmp_path: Path
+) -> None:
+    stores = {
+        "clip_store": str(tmp_path / "clips"),
+        "segment_store": str(tmp_path / "segments"),
+    }
+    async with site_with(postgres, **stores) as site:
+        stream = await new_stream(site.database, site.tenant)
+        async with site.database.session(site.tenant) as session:
+            await session.execute(update(Stream).values(policy={"review": "required"}))
+        highlight = await new_highlight(site.database, site.tenant, stream)
+        async with console_tab(f"http://127.0.0.1:{site.port}", site.key) as tab:
+            await tab.sign_in()
+            await tab.page.goto(f"{tab.url}/console/highlights/{highlight}")
+            review = tab.page.get_by_role("region", name="Review")
+            await expect(review).to_contain_text("Nothing is delivered before it is approved")
+            await review.get_by_role("button", name="Approve").click()
+            await expect(review).to_contain_text("approved by")
+            await expect(review.get_by_role("button")).to_have_count(0)

@@ -57,6 +57,7 @@ export default function HighlightPage() {
       <div class="columns">
         <div>
           <Clip key={data.clip?.id} highlight={data} />
+          <Review highlight={data} onChange={changed} />
           <Opinion highlight={data} onChange={changed} />
           <Bounds key={data.clip?.id} highlight={data} onChange={changed} />
         </div>
@@ -111,7 +112,8 @@ export default function HighlightPage() {
 
 /** The clip's player. Each answer of the API signs URLs again; the first ones stay, so that playing goes on. */
 function Clip({ highlight }: { highlight: Detail }) {
-  const { clip, playback } = highlight;
+  const { clip } = highlight;
+  const playback = highlight.preview ?? highlight.playback; // of what awaits review there is a preview only
   const [first] = useState({ instant: playback.hls_url ?? clip?.playback.hls_url, exact: clip?.url });
   const [wants, setWants] = useState<"instant" | "exact">(playback.ready ?? "exact");
   const [exact, setExact] = useState(first.exact ?? null);
@@ -179,6 +181,51 @@ function MatchState({ highlight }: { highlight: Detail }) {
 interface Editor {
   highlight: Detail;
   onChange: () => void;
+}
+
+const WITHHELD: Record<Schemas["WithheldReason"], string> = {
+  awaiting_review: "Nothing is delivered before it is approved: no webhooks, links or exports.",
+  rejected: "It was rejected, so nothing of it is delivered.",
+  review_expired: "It was not reviewed in time, so nothing of it is delivered.",
+  no_longer_valid: "Its policy ended, so its clips can no longer be played.",
+};
+
+/** Approve or reject a highlight that awaits review. */
+function Review({ highlight, onChange }: Editor) {
+  const toast = useToast();
+  const { review, withheld } = highlight;
+  if (!review && !withheld) return null;
+  const decide = async (path: "/v1/highlights/{highlight_id}/approve" | "/v1/highlights/{highlight_id}/reject", done: string) => {
+    try {
+      await unwrap(api.POST(path, { params: { path: { highlight_id: highlight.id } }, body: { note: "" } }));
+      toast(done);
+      onChange();
+    } catch (error) {
+      toast(error instanceof Error ? error.message : String(error), "failed");
+    }
+  };
+  return (
+    <section class="card" aria-label="Review">
+      <h2>Review</h2>
+      {review && (
+        <p>
+          <Badge>{words(review.status)}</Badge> {review.by && `by ${review.by}`}
+          {review.until && `until ${moment(review.until)}`}
+        </p>
+      )}
+      {withheld && <p class="quiet">{WITHHELD[withheld]}</p>}
+      {review?.status === "awaiting" && (
+        <div class="actions">
+          <button type="button" onClick={() => decide("/v1/highlights/{highlight_id}/approve", "Approved and released.")}>
+            Approve
+          </button>
+          <button type="button" onClick={() => decide("/v1/highlights/{highlight_id}/reject", "Rejected.")}>
+            Reject
+          </button>
+        </div>
+      )}
+    </section>
+  );
 }
 
 async function giveFeedback(id: string, body: Schemas["FeedbackRequest"]): Promise<void> {
