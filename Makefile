@@ -66,11 +66,11 @@ drills: setup ## Kill, stop and cut off workers that share ten live streams (DRI
 	@DRILL_PLAYLIST=$${PLAYLIST:-10} $(BIN)/pytest tests/e2e/test_two_workers.py \
 	  $${DRILLS:+-k "$$DRILLS"}
 
-.PHONY: fault-drill
-fault-drill: setup ## Stop each server in turn during a stream; wait for its alert, and run its runbook
+.PHONY: runbook-drill
+runbook-drill: setup ## Stop each server in turn during a stream; wait for its alert, and run its runbook
 	@bin/system-packages
 	@bin/locked-tools s3_server
-	@FAULT_DRILL=1 $(BIN)/pytest tests/integration/deploy/test_fault_drill.py
+	@RUNBOOK_DRILL=1 $(BIN)/pytest tests/integration/deploy/test_runbook_drill.py
 
 .PHONY: fault-drills
 fault-drills: setup ## Kill, cut off and fill each part during a stream, then audit (DRILLS= DRILL_SEED=1)

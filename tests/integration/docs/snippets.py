@@ -57,7 +57,7 @@ RUN_BY: Final = {
     "README.md": "tests/e2e/test_integration_guide.py",
     "docs/integration.md": "tests/e2e/test_integration_guide.py",
     "docs/quality.md": "tests/e2e/test_quality_guide.py",
-    "docs/runbooks": "tests/integration/deploy/test_fault_drill.py",
+    "docs/runbooks": "tests/integration/deploy/test_runbook_drill.py",
 }
 """Pages, or folders of them, whose `bash` and `python` blocks another test runs."""
 

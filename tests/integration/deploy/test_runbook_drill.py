@@ -1,7 +1,7 @@
 """Each server stops in turn while a stream is played: its alert fires, and its runbook works.
 
 API and worker are processes with their own PostgreSQL, Temporal, S3, RabbitMQ and Redis. The
-commands of a runbook run as they are written. CI stops two of the servers; `make fault-drill`
+commands of a runbook run as they are written. CI stops two of the servers; `make runbook-drill`
 stops all five, and runs the commands of every page.
 """
 
@@ -36,7 +36,7 @@ from tests.fakes.s3_server import S3Server, find_s3_server
 from tests.integration.deploy.dockerfile import ROOT
 from tests.integration.deploy.prometheus import Prometheus
 
-ALL: Final = bool(os.environ.get("FAULT_DRILL"))
+ALL: Final = bool(os.environ.get("RUNBOOK_DRILL"))
 RUNBOOKS: Final = sorted(
     page for page in (ROOT / "docs" / "runbooks").glob("*.md") if page.stem != "README"
 )
