@@ -7,19 +7,21 @@ operations, and the webhook events.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, Generic, Literal, TypeVar
 from uuid import UUID
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field, create_model
 from starlette.requests import Request
+from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
 
 from api.errors.problems import InvalidRequestProblem, NotAcceptableProblem, RateLimitedProblem
@@ -384,8 +386,15 @@ class EventMessage(BaseModel, Generic[T]):
 
 def document_events(app: FastAPI) -> None:
     """Add the webhook events to the OpenAPI document."""
+    app.webhooks.routes.extend(_event_routes())
+
+
+@cache
+def _event_routes() -> Sequence[BaseRoute]:
+    """Return a route for each event. All apps of a process share them: making them takes time."""
+    router = APIRouter()
     for kind in EventType:
-        app.webhooks.add_api_route(
+        router.add_api_route(
             kind.value,
             _receiver(kind),
             methods=["POST"],
@@ -397,6 +406,7 @@ def document_events(app: FastAPI) -> None:
             responses=_ANSWERS,
             openapi_extra={"security": []},  # signed by us, with no key of the API's
         )
+    return tuple(router.routes)
 
 
 def message_of(kind: EventType) -> type[BaseModel]:
