@@ -39,6 +39,7 @@ async def test_a_highlight_says_what_was_found_and_why(
         *("id", "stream_id", "status", "tier", "start", "peak", "end", "score", "dimensions"),
         *("confidence", "title", "description", "tags", "reasons", "evidence", "game", "profile"),
         *("state", "legal_hold", "titles", "moderation"),
+        *("policy", "review", "withheld", "preview"),
         *("peak_wall_clock", "clip", "playback", "created_at", "updated_at", "explanation"),
     }
     assert (found["start"], found["peak"], found["end"]) == (55.0, 60.0, 65.0)

@@ -139,10 +139,13 @@ def test_generated_requests_are_answered_as_documented(
 ) -> None:
     """Requests that keep to the document, that break it, and at the edges of what it allows."""
     documented = document[operation.path][operation.method]
+    # The document describes the body of events as text; schemathesis compares each event with it.
+    sends_events = "text/event-stream" in operation.success().get("200", {}).get("content", {})
+    checks = [each for each in CHECKS if not (sends_events and each is response_schema_conformance)]
 
     def validate(case: Case[Any]) -> None:
         headers = {"Authorization": f"Bearer {key}"}
-        case.call_and_validate(headers=headers, checks=CHECKS, timeout=30)
+        case.call_and_validate(headers=headers, checks=checks, timeout=30)
 
     modes = [GenerationMode.POSITIVE]
     if operation.spec.get("parameters") or operation.spec.get("requestBody"):

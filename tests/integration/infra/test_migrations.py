@@ -506,10 +506,10 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
     }
 
 
-async def test_of_a_tenant_the_application_may_change_nothing_but_the_plan(
+async def test_of_a_tenant_the_application_may_change_plan_and_policy_only(
     postgres: DatabaseUrls,
 ) -> None:
-    assert await rows(postgres.application, COLUMN_UPDATES) == [("plan",)]
+    assert await rows(postgres.application, COLUMN_UPDATES) == [("plan",), ("policy",)]
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ async def test_the_commands_of_the_debugging_guide_work_as_written(
         handle = await start(client)
         await handle.result()
     page = (Path(__file__).parents[3] / "docs" / "debugging.md").read_text("utf-8")
-    script = "\n".join(re.findall(r"^```bash\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
+    script = "\n".join(re.findall(r"^```shell\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
     assert script.count("highlights replay") == 2
     script = script.replace("localhost:7233", temporal_server.address)
     script = script.replace("clip/…", handle.id)
@@ -192,7 +192,7 @@ async def test_the_commands_of_the_debugging_guide_work_as_written(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr
