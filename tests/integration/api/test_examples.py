@@ -62,7 +62,8 @@ class Scene:
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"events_lifetime": 0.1})  # events of a tenant do not end
+    # Events of a tenant do not end.
+    return settings.model_copy(update={"events_lifetime": 0.1, "events_interval": 0.05})
 
 
 @pytest.fixture

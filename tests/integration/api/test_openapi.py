@@ -84,7 +84,11 @@ def api_url(
     )
     # Every scenario is refused now and then, and all come from one address.
     patient = settings.model_copy(
-        update={"address_refusals_per_minute": 100_000, "events_lifetime": 0.1}
+        update={
+            "address_refusals_per_minute": 100_000,
+            "events_lifetime": 0.1,
+            "events_interval": 0.05,
+        }
     )
     with serving(patient) as url:
         yield url
