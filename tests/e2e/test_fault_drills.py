@@ -168,7 +168,7 @@ FAULT_DRILLS: Final = {
         nothing, faults=Faults(corrupt=(CorruptSegment(segment=9),)), may_miss=True
     ),
 }
-SHORT: Final = ("kill-postgres", "throttled-store")
+SHORT: Final = ("kill-postgres",)
 
 
 @pytest.fixture(scope="module")
