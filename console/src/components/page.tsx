@@ -2,6 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import type { ApiError } from "../api/client";
+import type { Loaded } from "../api/load";
 
 export function Page(props: {
   title: string;
@@ -72,6 +73,12 @@ export function ProblemNote({ error, onRetry }: { error: ApiError; onRetry?: () 
       )}
     </div>
   );
+}
+
+/** What is shown of a `useLoad` before there is data, and of its last failure. */
+export function LoadState({ data, error, reload }: Pick<Loaded<unknown>, "data" | "error" | "reload">) {
+  if (error) return <ProblemNote error={error} onRetry={reload} />;
+  return data ? null : <Loading />;
 }
 
 export type Tone = "neutral" | "good" | "warning" | "bad" | "live";

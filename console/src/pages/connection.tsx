@@ -6,7 +6,7 @@ import { useLoad } from "../api/load";
 import { ActionButton } from "../components/action";
 import { Dialog } from "../components/dialog";
 import { moment, words } from "../components/format";
-import { Badge, Empty, Facts, Loading, Page, ProblemNote, type Tone } from "../components/page";
+import { Badge, Empty, Facts, LoadState, Page, ProblemNote, type Tone } from "../components/page";
 import { Table } from "../components/table";
 import { checksOf, ConnectionSecrets } from "./connections";
 
@@ -70,8 +70,7 @@ export default function ConnectionPage() {
         )
       }
     >
-      {error && <ProblemNote error={error} onRetry={reload} />}
-      {!data && !error && <Loading />}
+      <LoadState data={data} error={error} reload={reload} />
       {data && (
         <Facts
           facts={[

@@ -5,7 +5,7 @@ import { useLoad } from "../api/load";
 import { Dialog } from "../components/dialog";
 import { Form, TextField } from "../components/form";
 import { moment } from "../components/format";
-import { Empty, Loading, Page, ProblemNote } from "../components/page";
+import { Empty, LoadState, Page } from "../components/page";
 import { PagerButtons, usePager } from "../components/pager";
 import { Secret } from "../components/secret";
 import { Table } from "../components/table";
@@ -31,8 +31,7 @@ export default function Connections() {
         </button>
       }
     >
-      {error && <ProblemNote error={error} onRetry={reload} />}
-      {!data && !error && <Loading />}
+      <LoadState data={data} error={error} reload={reload} />
       {data?.data.length === 0 && <Empty title="No connection yet" />}
       {data && data.data.length > 0 && (
         <Table

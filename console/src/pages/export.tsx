@@ -13,7 +13,7 @@ import {
   SourceLink,
 } from "../components/export-list";
 import { bytes, clock, duration, moment } from "../components/format";
-import { Facts, Loading, Page, ProblemNote } from "../components/page";
+import { Facts, LoadState, Page } from "../components/page";
 import { Table } from "../components/table";
 
 type Rendition = Schemas["ExportRendition"];
@@ -61,8 +61,7 @@ export default function ExportPage() {
         )
       }
     >
-      {error && <ProblemNote error={error} onRetry={reload} />}
-      {!data && !error && <Loading />}
+      <LoadState data={data} error={error} reload={reload} />
       {data && (
         <>
           <Facts

@@ -4,7 +4,7 @@ import { api, unwrap, type Schemas } from "../api/client";
 import { useLoad } from "../api/load";
 import { ExportTable } from "../components/export-list";
 import { SelectField } from "../components/form";
-import { Empty, Loading, Page, ProblemNote } from "../components/page";
+import { Empty, LoadState, Page } from "../components/page";
 import { PagerButtons, usePager } from "../components/pager";
 
 type Status = Schemas["ExportStatus"];
@@ -49,8 +49,7 @@ export default function Exports() {
       }
     >
       <SelectField label="State" value={status} onValue={setStatus} options={STATUSES} />
-      {error && <ProblemNote error={error} onRetry={reload} />}
-      {!data && !error && <Loading />}
+      <LoadState data={data} error={error} reload={reload} />
       {data?.data.length === 0 && (
         <Empty title="No export here">
           <p>Choose a highlight and the formats that you need: new export.</p>

@@ -6,7 +6,7 @@ import { useLoad } from "../api/load";
 import { ActionButton } from "../components/action";
 import { Form, SelectField, TextField } from "../components/form";
 import { clock, moment, words } from "../components/format";
-import { Badge, Empty, Facts, Loading, Page, ProblemNote, type Tone } from "../components/page";
+import { Badge, Empty, Facts, LoadState, Page, ProblemNote, type Tone } from "../components/page";
 import { PagerButtons, usePager } from "../components/pager";
 import { Table } from "../components/table";
 
@@ -63,8 +63,7 @@ export default function Feed() {
             ...Object.entries(OUTCOMES).map(([key, { meaning }]) => [key as Outcome, meaning] as const),
           ]}
         />
-        {error && <ProblemNote error={error} onRetry={reload} />}
-        {!data && !error && <Loading />}
+        <LoadState data={data} error={error} reload={reload} />
         {data?.data.length === 0 && (
           <Empty title="No event here">
             <p>

@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { useRoute } from "preact-iso/router";
 import { api, unwrap, type Schemas } from "../api/client";
 import { useLoad } from "../api/load";
+import { ActionButton } from "../components/action";
 import { Radar } from "../components/chart";
 import { Form, TextField } from "../components/form";
 import { EvidenceList, ReasonList, StatusBadge } from "../components/highlights";
@@ -192,18 +193,9 @@ const WITHHELD: Record<Schemas["WithheldReason"], string> = {
 
 /** Approve or reject a highlight that awaits review. */
 function Review({ highlight, onChange }: Editor) {
-  const toast = useToast();
   const { review, withheld } = highlight;
   if (!review && !withheld) return null;
-  const decide = async (path: "/v1/highlights/{highlight_id}/approve" | "/v1/highlights/{highlight_id}/reject", done: string) => {
-    try {
-      await unwrap(api.POST(path, { params: { path: { highlight_id: highlight.id } }, body: { note: "" } }));
-      toast(done);
-      onChange();
-    } catch (error) {
-      toast(error instanceof Error ? error.message : String(error), "failed");
-    }
-  };
+  const request = { params: { path: { highlight_id: highlight.id } }, body: { note: "" } };
   return (
     <section class="card" aria-label="Review">
       <h2>Review</h2>
@@ -216,12 +208,24 @@ function Review({ highlight, onChange }: Editor) {
       {withheld && <p class="quiet">{WITHHELD[withheld]}</p>}
       {review?.status === "awaiting" && (
         <div class="actions">
-          <button type="button" onClick={() => decide("/v1/highlights/{highlight_id}/approve", "Approved and released.")}>
+          <ActionButton
+            done="Approved and released."
+            onAction={async () => {
+              await unwrap(api.POST("/v1/highlights/{highlight_id}/approve", request));
+              onChange();
+            }}
+          >
             Approve
-          </button>
-          <button type="button" onClick={() => decide("/v1/highlights/{highlight_id}/reject", "Rejected.")}>
+          </ActionButton>
+          <ActionButton
+            done="Rejected."
+            onAction={async () => {
+              await unwrap(api.POST("/v1/highlights/{highlight_id}/reject", request));
+              onChange();
+            }}
+          >
             Reject
-          </button>
+          </ActionButton>
         </div>
       )}
     </section>
@@ -235,25 +239,19 @@ async function giveFeedback(id: string, body: Schemas["FeedbackRequest"]): Promi
 }
 
 function Opinion({ highlight, onChange }: Editor) {
-  const toast = useToast();
-  const give = async (verdict: "like" | "dislike") => {
-    try {
-      await giveFeedback(highlight.id, { verdict, note: "" });
-      toast(verdict === "like" ? "Liked. Later highlights learn from it." : "Disliked. Later highlights learn from it.");
-      onChange();
-    } catch (error) {
-      toast(error instanceof Error ? error.message : String(error), "failed");
-    }
+  const give = (verdict: "like" | "dislike") => async () => {
+    await giveFeedback(highlight.id, { verdict, note: "" });
+    onChange();
   };
   return (
     <section class="card" aria-label="Your opinion">
       <div class="actions">
-        <button type="button" onClick={() => give("like")}>
+        <ActionButton done="Liked. Later highlights learn from it." onAction={give("like")}>
           Like
-        </button>
-        <button type="button" onClick={() => give("dislike")}>
+        </ActionButton>
+        <ActionButton done="Disliked. Later highlights learn from it." onAction={give("dislike")}>
           Dislike
-        </button>
+        </ActionButton>
         <span class="quiet">Teaches the profile what you want.</span>
       </div>
     </section>

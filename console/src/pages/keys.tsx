@@ -6,7 +6,7 @@ import { ActionButton } from "../components/action";
 import { Dialog } from "../components/dialog";
 import { CheckField, Form, TextField } from "../components/form";
 import { moment } from "../components/format";
-import { Badge, Empty, Loading, Page, ProblemNote, type Tone } from "../components/page";
+import { Badge, Empty, LoadState, Page, type Tone } from "../components/page";
 import { PagerButtons, usePager } from "../components/pager";
 import { Secret } from "../components/secret";
 import { Table } from "../components/table";
@@ -48,8 +48,7 @@ export default function Keys() {
         </button>
       }
     >
-      {error && <ProblemNote error={error} onRetry={reload} />}
-      {!data && !error && <Loading />}
+      <LoadState data={data} error={error} reload={reload} />
       {data?.data.length === 0 && <Empty title="No key here" />}
       {data && data.data.length > 0 && (
         <Table

@@ -5,7 +5,7 @@ import { api, idempotencyKey, unwrap } from "../api/client";
 import { useLoad } from "../api/load";
 import { CheckField, Form, SelectField } from "../components/form";
 import { clock } from "../components/format";
-import { Empty, Loading, Page, ProblemNote } from "../components/page";
+import { Empty, LoadState, Page } from "../components/page";
 import { RenditionFields, renditionsOf } from "../components/renditions";
 
 export default function NewExport() {
@@ -28,8 +28,7 @@ export default function NewExport() {
   const selected = highlight || playable?.[0]?.id || "";
   return (
     <Page title="New export" lead="A vertical picture follows the action. Branding comes from your account.">
-      {error && <ProblemNote error={error} onRetry={reload} />}
-      {!data && !error && <Loading />}
+      <LoadState data={data} error={error} reload={reload} />
       {playable?.length === 0 && (
         <Empty title="No highlight has a clip yet">
           <p>

@@ -6,7 +6,7 @@ import { useLoad } from "../api/load";
 import { ActionButton } from "../components/action";
 import { SelectField, TextField } from "../components/form";
 import { clock, moment, words } from "../components/format";
-import { Badge, Empty, Facts, Loading, Page, ProblemNote, type Tone } from "../components/page";
+import { Badge, Empty, Facts, LoadState, Loading, Page, ProblemNote, type Tone } from "../components/page";
 import { isPatch, valueIn, withValue, type Patch } from "../components/patch";
 import { RegionEditor, type Regions } from "../components/regions";
 import { Table } from "../components/table";
@@ -53,8 +53,7 @@ export default function ProfilePage() {
   const stored = useLoad((signal) => loadOverride(id, signal), [id]);
   return (
     <>
-      {stored.error && <ProblemNote error={stored.error} onRetry={stored.reload} />}
-      {stored.isLoading && !stored.data && <Loading />}
+      <LoadState data={stored.data} error={stored.error} reload={stored.reload} />
       {stored.data && (
         <Editor key={`${id} ${stored.data.override?.revision}`} id={id} override={stored.data.override} onStored={stored.reload} />
       )}

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { api, unwrap } from "../api/client";
 import { useLoad } from "../api/load";
 import { Form, TextField } from "../components/form";
-import { Badge, Loading, Page, ProblemNote } from "../components/page";
+import { Badge, LoadState, Page } from "../components/page";
 import { Table } from "../components/table";
 import { useToast } from "../components/toast";
 
@@ -33,8 +33,7 @@ export default function Profiles() {
           />
         </Form>
       </section>
-      {error && <ProblemNote error={error} onRetry={reload} />}
-      {!data && !error && <Loading />}
+      <LoadState data={data} error={error} reload={reload} />
       {data && (
         <Table
           caption="Game profiles"

@@ -5,7 +5,7 @@ import { api, idempotencyKey, unwrap, type Schemas } from "../api/client";
 import { useLoad } from "../api/load";
 import { ExportTable } from "../components/export-list";
 import { CheckField, Form, SelectField, TextField } from "../components/form";
-import { Empty, Loading, Page, ProblemNote } from "../components/page";
+import { Empty, LoadState, Page } from "../components/page";
 import { RenditionFields, renditionsOf, type Rendition } from "../components/renditions";
 
 type Transition = Schemas["TransitionKind"];
@@ -72,8 +72,7 @@ export default function Reels() {
 
   return (
     <Page title="Reels" lead="The best clips that fit into so many seconds; no two show the same seconds.">
-      {error && <ProblemNote error={error} onRetry={found.reload} />}
-      {!found.data && !found.error && <Loading />}
+      <LoadState data={found.data} error={error} reload={found.reload} />
       {found.data?.data.length === 0 && <Empty title="No stream yet: a reel is made of the clips of streams" />}
       {found.data && found.data.data.length > 0 && (
         <section class="card">

@@ -5,7 +5,7 @@ import { followEvents } from "../api/events";
 import { useLoad } from "../api/load";
 import { behindLive, isActive, type Stream } from "../api/streams";
 import { clock, duration, moment } from "../components/format";
-import { Badge, Empty, Loading, Page, ProblemNote, type Tone } from "../components/page";
+import { Badge, Empty, LoadState, Page, type Tone } from "../components/page";
 import { Table } from "../components/table";
 
 const REFRESH_MS = 3000;
@@ -31,8 +31,7 @@ export default function Streams() {
   const followed = data?.filter(isActive).slice(0, MOST_FOLLOWED).map(({ id }) => id) ?? [];
   return (
     <Page title="Streams" lead="Newest first. Live streams come first and update by themselves.">
-      {error && <ProblemNote error={error} onRetry={reload} />}
-      {!data && !error && <Loading />}
+      <LoadState data={data} error={error} reload={reload} />
       {data?.length === 0 && (
         <Empty title="No stream yet">
           <p>

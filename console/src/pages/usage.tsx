@@ -6,7 +6,7 @@ import { ActionButton } from "../components/action";
 import { BarChart, type Bar } from "../components/chart";
 import { Form, SelectField, TextField } from "../components/form";
 import { bytes, duration } from "../components/format";
-import { Empty, Loading, Page, ProblemNote } from "../components/page";
+import { Empty, LoadState, Page, ProblemNote } from "../components/page";
 import { Table } from "../components/table";
 
 type Kind = Schemas["UsageKind"];
@@ -58,8 +58,7 @@ export default function Usage() {
         onValue={setRange}
         options={Object.entries(RANGES).map(([key, { text }]) => [key as Range, text])}
       />
-      {error && <ProblemNote error={error} onRetry={reload} />}
-      {!data && !error && <Loading />}
+      <LoadState data={data} error={error} reload={reload} />
       {data && (
         <>
           <p class="total">

@@ -7,7 +7,7 @@ import { ActionButton } from "../components/action";
 import { Dialog } from "../components/dialog";
 import { Form, SelectField, TextField } from "../components/form";
 import { duration, moment } from "../components/format";
-import { Badge, Empty, Facts, Loading, Page, ProblemNote, type Tone } from "../components/page";
+import { Badge, Empty, Facts, LoadState, Page, type Tone } from "../components/page";
 import { PagerButtons, usePager } from "../components/pager";
 import { Secret } from "../components/secret";
 import { Table } from "../components/table";
@@ -91,8 +91,7 @@ export default function Webhook() {
         )
       }
     >
-      {error && <ProblemNote error={error} onRetry={reload} />}
-      {!data && !error && <Loading />}
+      <LoadState data={data} error={error} reload={reload} />
       {data && (
         <>
           <Facts
@@ -149,8 +148,7 @@ function Deliveries({ endpoint }: { endpoint: string }) {
           ["cancelled", "Canceled"],
         ]}
       />
-      {error && <ProblemNote error={error} onRetry={reload} />}
-      {!data && !error && <Loading />}
+      <LoadState data={data} error={error} reload={reload} />
       {data?.data.length === 0 && (
         <Empty title="No delivery here">
           <p>Send a test to see one.</p>
@@ -216,8 +214,7 @@ function DeliveryDialog({ id, onClose }: { id: string; onClose: () => void }) {
   );
   return (
     <Dialog title={data?.event_type ?? "Delivery"} onClose={onClose}>
-      {error && <ProblemNote error={error} onRetry={reload} />}
-      {!data && !error && <Loading />}
+      <LoadState data={data} error={error} reload={reload} />
       {data && (
         <>
           <p class="quiet">

@@ -5,7 +5,7 @@ import { useLoad } from "../api/load";
 import { Dialog } from "../components/dialog";
 import { CheckField, Form, TextField } from "../components/form";
 import { moment, words } from "../components/format";
-import { Badge, Empty, Loading, Page, ProblemNote } from "../components/page";
+import { Badge, Empty, LoadState, Page } from "../components/page";
 import { PagerButtons, usePager } from "../components/pager";
 import { Secret } from "../components/secret";
 import { Table } from "../components/table";
@@ -49,8 +49,7 @@ export default function Webhooks() {
         </button>
       }
     >
-      {error && <ProblemNote error={error} onRetry={reload} />}
-      {!data && !error && <Loading />}
+      <LoadState data={data} error={error} reload={reload} />
       {data?.data.length === 0 && <Empty title="No endpoint yet" />}
       {data && data.data.length > 0 && (
         <Table
