@@ -1,4 +1,4 @@
-"""What a demo will do, in order, told before it begins."""
+"""The steps of a demo in order, which it prints before it begins."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class Stream:
     def __init__(self, rules: GameProfile) -> None:
         self.selector = HighlightSelector(rules)
         self.state = SelectionState()
-        self.told: dict[UUID, Decision] = {}
+        self.decisions: dict[UUID, Decision] = {}
         self.history: list[Decision] = []
 
     def call(
@@ -92,16 +92,16 @@ class Stream:
         self.state = result.state
         self.history.extend(result.decisions)
         answer = {decision.highlight_id: decision for decision in result.decisions}
-        self.told.update(answer)
+        self.decisions.update(answer)
         return answer
 
     def status(self, number: int) -> DecisionStatus | None:
-        decision = self.told.get(UUID(int=number))
+        decision = self.decisions.get(UUID(int=number))
         return decision.status if decision else None
 
     def confirmed(self) -> list[Decision]:
         return sorted(
-            (item for item in self.told.values() if item.status is DecisionStatus.CONFIRMED),
+            (item for item in self.decisions.values() if item.status is DecisionStatus.CONFIRMED),
             key=lambda item: item.peak,
         )
 

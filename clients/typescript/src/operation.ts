@@ -57,7 +57,7 @@ type Has<T, Name> = [T] extends [never] ? false : Name extends keyof T ? true : 
 export type Operation<F> = (transport: Transport) => F;
 type Call<R extends Route> = Operation<(...args: [...Names<R>, ...Input<R>, options?: CallOptions]) => Promise<Answer<R>>>;
 
-/** What an operation takes beside the names in its path, so that its arguments can be told apart. */
+/** What an operation takes in addition to the names in its path. It decides which argument is which. */
 type Takes<R extends Route> = Body<R> extends [] ? (HasQuery<R> extends true ? [takes: "query"] : []) : [takes: "body"];
 
 /** A call that can be repeated: a second request does no more than the first. */

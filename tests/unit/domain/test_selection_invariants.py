@@ -286,7 +286,7 @@ def test_no_two_that_are_shown_share_most_of_their_seconds_at_any_time(
         stream.call(*deliveries.get(call, []), watermark=mark, ended=call == len(marks) + 4)
         shown = [
             (decision.clip_start, decision.clip_end)
-            for decision in stream.told.values()
+            for decision in stream.decisions.values()
             if decision.status in {DecisionStatus.PENDING, DecisionStatus.CONFIRMED}
         ]
         for index, one in enumerate(shown):

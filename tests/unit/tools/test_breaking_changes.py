@@ -26,7 +26,7 @@ REMOVED = BreakingChange(
     id="response-property-removed", text="removed `title`", operation="GET", path="/v1/streams"
 )
 ALLOWANCE = AllowedBreak(
-    id=REMOVED.id, operation=REMOVED.operation, reason="It was never filled, so nobody reads it."
+    id=REMOVED.id, operation=REMOVED.operation, reason="It was never filled, so no client reads it."
 )
 
 

@@ -254,7 +254,7 @@ async def highlight_page(
         if highlight is not None:
             made[highlight][ClipStatus(status)] = count
     subjects = {f"highlight/{each}": each for each in ids}
-    told = await _events(session, tenant_id, stream_id, subjects)
+    written = await _events(session, tenant_id, stream_id, subjects)
     return [
         HighlightFacts(
             id=identity,
@@ -262,7 +262,7 @@ async def highlight_page(
             age=float(age),
             quiet=float(quiet),
             clips=made[identity],
-            events=told[identity],
+            events=written[identity],
         )
         for identity, status, age, quiet in rows
     ]
@@ -294,7 +294,7 @@ async def clip_page(
         )
     ).all()
     ids = [row.id for row, _, _, _ in rows]
-    told = await _events(session, tenant_id, stream_id, {f"clip/{each}": each for each in ids})
+    written = await _events(session, tenant_id, stream_id, {f"clip/{each}": each for each in ids})
     used = await _usage(
         session,
         tenant_id,
@@ -315,7 +315,7 @@ async def clip_page(
             thumbnail_key=row.thumbnail_key,
             size=row.size,
             sha256=row.sha256,
-            events=told[row.id],
+            events=written[row.id],
             usage=used[str(row.id)],
         )
         for row, status, age, quiet in rows
@@ -338,7 +338,7 @@ async def export_page(
             .limit(limit)
         )
     ).all()
-    told = await _events(
+    written = await _events(
         session, tenant_id, stream_id, {f"export/{row.id}": row.id for row, _, _ in rows}
     )
     made = {row.id: results_of(row) for row, _, _ in rows}
@@ -369,7 +369,7 @@ async def export_page(
                 for each in made[row.id].values()
                 if each.key is not None and each.size is not None
             ),
-            events=told[row.id],
+            events=written[row.id],
         )
         for row, age, quiet in rows
     ]
@@ -420,8 +420,8 @@ async def end_events(
     session: AsyncSession, *, tenant_id: UUID, stream_id: UUID
 ) -> Mapping[EventType, int]:
     """Return the number of events about the stream itself, by type."""
-    told = await _events(session, tenant_id, stream_id, {f"stream/{stream_id}": stream_id})
-    return told[stream_id]
+    written = await _events(session, tenant_id, stream_id, {f"stream/{stream_id}": stream_id})
+    return written[stream_id]
 
 
 async def delivery_page(

@@ -8,7 +8,7 @@ from tests.factories.selection import Stream, candidate, profile, run
 
 
 def words(stream: Stream, moment: HighlightCandidate) -> str:
-    return "\n".join(explain(moment, stream.told[moment.id], profile()))
+    return "\n".join(explain(moment, stream.decisions[moment.id], profile()))
 
 
 def test_a_confirmed_highlight_explains_verdict_reasons_score_and_clip() -> None:
@@ -48,5 +48,5 @@ def test_a_moved_bound_is_explained() -> None:
     )
     stream = run(profile(), [moment])
     assert "The clip starts 1.0 s earlier and ends 0.7 s later" in words(stream, moment)
-    decision = stream.told[UUID(int=1)]
+    decision = stream.decisions[UUID(int=1)]
     assert (decision.clip_start, decision.clip_end) == (95.0, 104.2)

@@ -27,7 +27,7 @@ END = 1e5
 def recorded(
     proposed: Sequence[HighlightCandidate], stream: Stream
 ) -> list[tuple[HighlightCandidate, Decision]]:
-    return [(each, stream.told[each.id]) for each in proposed]
+    return [(each, stream.decisions[each.id]) for each in proposed]
 
 
 @given(candidates(), PROFILES, WATERMARKS)
@@ -37,7 +37,7 @@ def test_the_rules_of_the_stream_confirm_the_same_highlights_with_the_same_clips
 ) -> None:
     live = run(rules, proposed, watermarks, end=END)
     again = preview_selection(recorded(proposed, live), rules, watermark=END, ended=True)
-    assert again.keys() == live.told.keys()
+    assert again.keys() == live.decisions.keys()
     confirmed = {
         key: (each.score, each.clip_start, each.clip_end)
         for key, each in again.items()

@@ -32,7 +32,7 @@ def codes(decision: Decision) -> list[str]:
 
 
 def decision_on(stream: Stream, number: int) -> Decision:
-    return stream.told[UUID(int=number)]
+    return stream.decisions[UUID(int=number)]
 
 
 def test_a_good_candidate_is_pending_as_soon_as_it_arrives() -> None:

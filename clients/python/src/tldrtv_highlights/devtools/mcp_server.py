@@ -216,7 +216,7 @@ def build_mcp_server(
     """Return the MCP server of a tenant.
 
     Args:
-        client: with the tenant's key; whoever runs the server closes it.
+        client: with the tenant's key; the program that runs the server closes it.
         allow_writes: also offer the tools that give feedback and start exports.
         user: who gives the feedback, as the API records it.
     """
@@ -277,7 +277,8 @@ async def serve_mcp(
         allow_writes: also offer the tools that give feedback and start exports.
         user: who gives the feedback, as the API records it.
         port: serve streamable HTTP at `http://127.0.0.1:<port>/mcp`; None serves standard input
-            and output. Whoever reaches the port acts with the key, so it is this machine's only.
+            and output. A program that reaches the port acts with the key, so the server listens
+            on this machine only.
     """
     async with AsyncHighlightsClient(url, key) as client:
         server = build_mcp_server(client, allow_writes=allow_writes, user=user)
