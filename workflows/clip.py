@@ -67,7 +67,7 @@ class ClipWorkflow:
         await self._record(ClipStatus.RENDERING)
         try:
             rendered = await self._render()
-        except ActivityError as error:
+        except (ActivityError, asyncio.CancelledError) as error:
             if is_cancelled_exception(error):
                 await asyncio.shield(self._discard())
                 raise
@@ -94,7 +94,7 @@ class ClipWorkflow:
         self, queue: str, *, begin_within: timedelta | None = None
     ) -> RenderedClip:
         timing = self._request.timing
-        return await workflow.execute_activity_method(
+        rendering = workflow.start_activity_method(
             Clips.render_clip,
             self._spec,
             task_queue=queue,
@@ -108,6 +108,7 @@ class ClipWorkflow:
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=f"{self._spec.start:.1f}-{self._spec.end:.1f} s",
         )
+        return await steps.outcome_of(rendering)
 
     async def _conclude(
         self, status: ClipStatus, *, rendered: RenderedClip | None = None, message: str = ""

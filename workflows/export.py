@@ -94,7 +94,7 @@ class ExportWorkflow:
 
     async def _render(self, numbers: Sequence[int]) -> RenderedExport:
         timing = self._timing
-        return await workflow.execute_activity_method(
+        rendering = workflow.start_activity_method(
             Exports.render_export,
             RenderExportInput(spec=self._spec, numbers=tuple(numbers)),
             task_queue=task_queues.RENDER,
@@ -107,6 +107,7 @@ class ExportWorkflow:
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=f"{len(numbers)} renditions",
         )
+        return await steps.outcome_of(rendering)
 
     async def _discard(self) -> None:
         await self._delete(self._all)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributeKey
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    RetryState,
+    TimeoutType,
+    is_cancelled_exception,
+)
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
@@ -45,12 +52,15 @@ with workflow.unsafe.imports_passed_through():
     from domain.streams.messages import (
         ClipRecord,
         FollowInput,
+        FollowProgress,
         FollowResult,
         MediaRelease,
         StreamRecord,
         StreamTiming,
     )
     from domain.streams.report import clock
+
+_Result = TypeVar("_Result")
 
 _OUR_CODE: Final = re.compile(r"[a-z]+(_[a-z]+)+")
 LONGEST = 500
@@ -79,6 +89,36 @@ def cause_of(error: BaseException) -> str:
         words.append(str(cause))
         cause = cause.__cause__
     return (": ".join(words) or str(error))[:LONGEST]
+
+
+async def outcome_of(handle: ActivityHandle[_Result]) -> _Result:
+    """Wait for an activity that may be cancelled and that reports its cancellation itself.
+
+    Temporal does not retry an activity after its cancellation was requested: if its worker dies
+    before it reports, the error is a timeout.
+
+    Raises:
+        ActivityError: the activity failed, or was cancelled.
+        CancelledError: it was to be cancelled, and failed otherwise, which is the cause.
+    """
+    try:
+        return await handle
+    except ActivityError as error:
+        unretried = error.retry_state is RetryState.CANCEL_REQUESTED
+        if is_cancelled_exception(error) or not unretried:
+            raise
+        if not workflow.patched("cancelled-then-failed"):
+            raise
+        raise asyncio.CancelledError from error
+
+
+def last_progress(error: BaseException) -> FollowProgress | None:
+    """Return the last heartbeat of a `follow_stream` that was cancelled and then timed out."""
+    failure = error.__cause__
+    timeout = failure.cause if isinstance(failure, ActivityError) else None
+    if not isinstance(timeout, ActivityTimeoutError) or not timeout.last_heartbeat_details:
+        return None
+    return FollowProgress.model_validate(timeout.last_heartbeat_details[0])
 
 
 def did_not_begin(error: ActivityError) -> bool:
@@ -299,18 +339,20 @@ async def fetch_recording(
     request: FetchRecordingInput, timing: BackfillTiming
 ) -> FetchRecordingResult:
     """Fetch a chunk; one that fails five times is skipped, the backfill continues."""
-    return await workflow.execute_activity_method(
-        Recordings.fetch_recording,
-        request,
-        task_queue=task_queues.IO,
-        start_to_close_timeout=timedelta(seconds=timing.fetch_timeout),
-        heartbeat_timeout=timedelta(seconds=timing.heartbeat_timeout),
-        retry_policy=RetryPolicy(
-            initial_interval=timedelta(seconds=timing.retry_interval),
-            maximum_attempts=_RECORDING_ATTEMPTS,
-        ),
-        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        summary=f"recording from {clock(request.piece.start)}",
+    return await outcome_of(
+        workflow.start_activity_method(
+            Recordings.fetch_recording,
+            request,
+            task_queue=task_queues.IO,
+            start_to_close_timeout=timedelta(seconds=timing.fetch_timeout),
+            heartbeat_timeout=timedelta(seconds=timing.heartbeat_timeout),
+            retry_policy=RetryPolicy(
+                initial_interval=timedelta(seconds=timing.retry_interval),
+                maximum_attempts=_RECORDING_ATTEMPTS,
+            ),
+            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary=f"recording from {clock(request.piece.start)}",
+        )
     )
 
 

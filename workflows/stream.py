@@ -229,7 +229,7 @@ class StreamWorkflow:
             request, timing, heartbeat_timeout=self._ledger.heartbeat_timeout
         )
         try:
-            result = await follow
+            result = await steps.outcome_of(follow)
             self._ledger.record_followed(result)
             self._analysis_failed |= result.analysis_failed
         except (ActivityError, asyncio.CancelledError) as error:
@@ -237,6 +237,7 @@ class StreamWorkflow:
             if is_cancelled_exception(error):
                 if _is_cancelled() or not (self._interrupted or self._stop is not None):
                     raise
+                self._record_unreturned(error)
                 return
             workflow.logger.error("following failed", extra={"cause": cause_of(error)})
             self._fault = error
@@ -244,6 +245,13 @@ class StreamWorkflow:
         finally:
             self._fetch = self._followed = None
             self._interrupted = False
+
+    def _record_unreturned(self, error: BaseException) -> None:
+        """Record the last heartbeat of a `follow_stream` whose worker died as it was cancelled."""
+        progress = steps.last_progress(error)
+        if progress is not None and self._followed is not None:
+            result = progress.result(problem=self._followed.fetch.problem)
+            self._ledger.record_followed(result)
 
     def _return_for_clips(self) -> None:
         """Ask `follow_stream` for what it has stored, if a clip waits for media it may have."""
@@ -373,7 +381,7 @@ class StreamWorkflow:
     async def _fetch_window(self) -> None:
         self._fetch = steps.start_fetch(self._ledger.fetch_request(), self._request.timing)
         try:
-            self._ledger.record_fetched(await self._fetch)
+            self._ledger.record_fetched(await steps.outcome_of(self._fetch))
         except (ActivityError, asyncio.CancelledError) as error:
             # An activity cancelled before it starts raises CancelledError, not ActivityError.
             if is_cancelled_exception(error) and self._stop is not None:

@@ -175,6 +175,22 @@ class IngestProgress(Model):
             dropped_metadata=self.dropped_metadata,
         )
 
+    def close(self) -> tuple[Window | None, IngestCursor]:
+        """Return the window (None if it is empty) and the cursor of the next window."""
+        if not (self.segments or self.gaps):
+            return None, self.cursor
+        window = Window(
+            index=self.cursor.window_index,
+            variant=self.cursor.variant or "source",
+            segments=self.segments,
+            gaps=self.gaps,
+            metadata=self.metadata,
+            dropped_metadata=self.dropped_metadata,
+            start=self.start,
+            end=max(self.cursor.position, self.start),
+        )
+        return window, self.cursor.changed(window_index=self.cursor.window_index + 1)
+
     def with_metadata(self, metadata: tuple[TimedMetadata, ...], *, dropped: int) -> IngestProgress:
         """Return the progress with other timed metadata; `dropped` counts what was left out."""
         return IngestProgress(

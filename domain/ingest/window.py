@@ -357,19 +357,7 @@ class WindowBuilder:
 
     def build(self) -> tuple[Window | None, IngestCursor]:
         """Return the window (None if it is empty) and the cursor of the next window."""
-        if self.empty:
-            return None, self.cursor
-        window = Window(
-            index=self.cursor.window_index,
-            variant=self.cursor.variant or "source",
-            segments=self._progress.segments,
-            gaps=self._progress.gaps,
-            metadata=self._progress.metadata,
-            dropped_metadata=self._progress.dropped_metadata,
-            start=self._progress.start,
-            end=max(self.cursor.position, self._progress.start),
-        )
-        return window, self.cursor.changed(window_index=self.cursor.window_index + 1)
+        return self._progress.close()
 
     def _keeps(self, audio: AudioTrack) -> bool:
         """Return True if the track chosen is only a substitute while its language is away."""

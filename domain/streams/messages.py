@@ -208,6 +208,22 @@ class FollowProgress(Model):
     windows: tuple[Window, ...] = ()
     analyses: tuple[AnalyzedWindows, ...] = ()
 
+    def result(self, *, problem: StreamProblem | None) -> FollowResult:
+        """Return what was done so far as the result of the call, which ends within a window.
+
+        Captions of that window are lost.
+
+        Args:
+            problem: what was known to keep segments from being stored.
+        """
+        window, cursor = self.window.close()
+        return FollowResult(
+            cursor=cursor,
+            windows=self.windows if window is None else (*self.windows, window),
+            analyses=self.analyses,
+            problem=problem,
+        )
+
     def added_to(self, progress: StreamProgress) -> StreamProgress:
         """Return a stream's progress together with what was done since.
 

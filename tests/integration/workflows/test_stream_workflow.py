@@ -670,6 +670,64 @@ async def test_a_dead_worker_is_replaced_within_seconds(temporal_client: Client)
     assert script.fetched == [0, 1]
 
 
+class _DyingWorker:
+    """Stops before the third window, and after `die` sends no heartbeat and sees no cancellation."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._dead = False
+        script.before["fetch_window"] = self._step
+
+    async def _step(self) -> None:
+        self._script.dead = False
+        if self._script.fetched == [0, 1] and not self._dead:
+            await asyncio.Event().wait()
+
+    async def die(self, client: Client, stream: Stream) -> None:
+        """Die after a heartbeat with two analyzed windows."""
+        _, tenant, identity = stream.id.split("/")
+        starter = StreamStarter(connected(client), limits=IngestLimits())
+        row = Row(id=UUID(identity), tenant_id=UUID(tenant))
+        async with asyncio.timeout(60):
+            while (live := await starter.live_progress(row)) is None or live.analyzed < 12.0:
+                pass
+        self._dead = self._script.dead = True
+
+
+async def test_a_worker_that_dies_as_it_is_asked_to_return_ends_no_stream(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=3)
+    worker = _DyingWorker(script)
+    timing = QUICK.model_copy(update={"heartbeat_timeout": 1.0})
+    async with running(temporal_client, script):
+        stream: Stream = await start(temporal_client, timing=timing)
+        await worker.die(temporal_client, stream)
+        await stream.signal(StreamWorkflow.feed_events_stored, FeedEventsStored(events=1))
+        async with asyncio.timeout(60):
+            result = await stream.result()
+    assert result.end.reason is EndReason.PLAYLIST_ENDED
+    assert script.fetched == [0, 1, 2]
+    assert script.analyzed == [0, 1, 2]
+
+
+async def test_a_worker_that_dies_as_the_stream_is_stopped_loses_no_media(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=3)
+    worker = _DyingWorker(script)
+    timing = QUICK.model_copy(update={"heartbeat_timeout": 1.0})
+    async with running(temporal_client, script):
+        stream: Stream = await start(temporal_client, timing=timing)
+        await worker.die(temporal_client, stream)
+        await stream.signal(StreamWorkflow.stop, StopRequest())
+        async with asyncio.timeout(60):
+            result = await stream.result()
+    assert result.end.reason is EndReason.STOPPED
+    assert (result.progress.windows, result.progress.analyzed) == (2, 12.0)
+    assert script.analyzed == [0, 1]
+
+
 def _chain(error: BaseException | None) -> list[str]:
     """Return the messages of an error and all that caused it."""
     return [] if error is None else [str(error), *_chain(error.__cause__)]
