@@ -294,7 +294,7 @@ _MULTIPART_FROM: Final = 64 << 20
 _PART: Final = 8 << 20
 _CHUNK: Final = 1 << 20
 _DELETED_AT_ONCE: Final = 1000
-_PROBE: Final = ".highlights/probe/object"  # named as what is stored, so that it is tagged
+_PROBE: Final = ".highlights/probe/"  # named as what is stored, so that it is tagged
 
 
 class S3Bucket:
@@ -494,9 +494,8 @@ class S3Bucket:
         """
 
         def work(client: S3Client) -> str:
-            answer = client.list_objects_v2(
-                Bucket=self.location.bucket, Prefix=self.location.key(_PROBE), MaxKeys=1
-            )
+            bucket, prefix = self.location.bucket, self.location.key(_PROBE)
+            answer = client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
             # botocore follows a bucket to its region; a URL that we sign cannot.
             region = _signed_region(client)
             actual = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region", region)
@@ -505,11 +504,12 @@ class S3Bucket:
             return region
 
         region = await self._call(work)
-        await self.put(_PROBE, b"written by `highlights` to check that it can", verify=True)
-        await self.read(_PROBE)
-        await self.delete([_PROBE])
-        tags = "tags" if self._options.tags else "no tags"
-        return f"S3 in {region}, encryption: {self._options.encryption}, {tags}"
+        probe = _PROBE + os.urandom(8).hex()  # others may check at the same time
+        await self.put(probe, b"written by `highlights` to check that it can", verify=True)
+        await self.read(probe)
+        await self.delete([probe])
+        tags = "" if self._options.tags else "no "
+        return f"S3 in {region}, encryption: {self._options.encryption}, {tags}tags"
 
     async def _pages(self, prefix: str, *, delimiter: str = "") -> Sequence[Mapping[str, Any]]:
         bucket, start = self.location.bucket, self.location.key(prefix)

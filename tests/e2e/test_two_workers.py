@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -33,7 +34,7 @@ from domain.streams.status import EndReason
 from infra.db.tables.highlights import Clip
 from infra.settings import Settings
 from infra.storage.s3 import S3Location
-from tests.e2e.installation import ROOT, command
+from tests.e2e.installation import ROOT, START_TIMEOUT, command
 from tests.factories.rows import new_tenant
 from tests.fakes.s3_server import S3Server
 from tests.fakes.tcp_proxy import TcpProxy
@@ -70,10 +71,9 @@ class Workers:
         self._networks = AsyncExitStack()
 
     async def start(self) -> None:
-        """Start another worker."""
+        """Start another worker and wait until it works, as a deployment does."""
         network = await self._networks.enter_async_context(TcpProxy(self.s3_server.port))
-        home = self.folder / f"worker-{len(self._all)}"
-        home.mkdir()
+        home = Path(tempfile.mkdtemp(prefix="worker-", dir=self.folder))
         environment = {**os.environ, **self._settings, **self.s3_server.environment()}
         environment |= {"AWS_ENDPOINT_URL_S3": network.url, "HIGHLIGHTS_HOME": str(home)}
         with (home / "log").open("wb") as log:
@@ -81,6 +81,12 @@ class Workers:
                 *command("worker"), cwd=ROOT, env=environment, stdout=log, stderr=log
             )
         self._all.append(Worker(process, network))
+        async with asyncio.timeout(START_TIMEOUT):
+            while True:
+                log_so_far = await asyncio.to_thread((home / "log").read_bytes)
+                if b"worker_ready" in log_so_far:
+                    return
+                await asyncio.sleep(0.1)
 
     def __getitem__(self, pid: int) -> Worker:
         """Return the worker with a process id."""
@@ -277,8 +283,7 @@ async def test_no_segment_is_lost_and_each_clip_exists_once(
     workers: Workers, container: Container, temporal_client: Client, match: Match, drill: Drill
 ) -> None:
     s3_server = workers.s3_server
-    for _ in range(2):
-        await workers.start()
+    await asyncio.gather(workers.start(), workers.start())
     tenant_id = await new_tenant(container.database)
     async with AsyncExitStack() as stack:
         origins = [

@@ -46,6 +46,7 @@ class ScriptedExports(Exports):
         self.is_deleted = is_deleted
         self.blocked: asyncio.Event | None = None
         self.begun = asyncio.Event()
+        self.dead = False  # send no heartbeat and see no cancellation, as a killed worker
         self.rendered: list[tuple[int, ...]] = []
         self.deleted: set[int] = set()
         self.records: list[ExportRecord] = []
@@ -55,7 +56,8 @@ class ScriptedExports(Exports):
         self.rendered.append(request.numbers)
         self.begun.set()
         while self.blocked is not None and not self.blocked.is_set():
-            activity.heartbeat()
+            if not self.dead:
+                activity.heartbeat()
             await asyncio.sleep(0.05)
         if (error := self.fault(request)) is not None:
             raise error
@@ -107,7 +109,9 @@ async def start(
     )
     return await client.start_workflow(
         ExportWorkflow.run,
-        ExportInput(spec=spec, timing=ExportTiming(retry_interval=0.01, attempts=2)),
+        ExportInput(
+            spec=spec, timing=ExportTiming(heartbeat_timeout=1.0, retry_interval=0.01, attempts=2)
+        ),
         id=f"export/{spec.id}",
         task_queue=task_queues.ORCHESTRATION,
     )

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from temporalio.client import Client, WorkflowFailureError
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, CancelledError
 
 from domain.exports.models import ExportStatus
 from tests.fakes.scripted_exports import ScriptedExports, running, start
@@ -59,6 +59,24 @@ async def test_a_canceled_export_leaves_no_file(temporal_client: Client) -> None
         await handle.cancel()
         with pytest.raises(WorkflowFailureError):
             await handle.result()
+    assert steps.deleted == {1, 2, 3}
+    assert steps.records[-1].status is ExportStatus.CANCELLED
+
+
+async def test_an_export_whose_worker_dies_as_it_is_canceled_is_canceled(
+    temporal_client: Client,
+) -> None:
+    steps = ScriptedExports()
+    steps.blocked = asyncio.Event()
+    async with running(temporal_client, steps):
+        handle = await start(temporal_client)
+        await steps.begun.wait()
+        steps.dead = True
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError) as failure:
+            await handle.result()
+        steps.blocked.set()
+    assert isinstance(failure.value.cause, CancelledError)
     assert steps.deleted == {1, 2, 3}
     assert steps.records[-1].status is ExportStatus.CANCELLED
 

@@ -671,7 +671,7 @@ async def test_a_dead_worker_is_replaced_within_seconds(temporal_client: Client)
 
 
 class _DyingWorker:
-    """Stops before the third window, and after `die` sends no heartbeat and sees no cancellation."""
+    """Stops before the third window; after `die` it sends no heartbeat and sees no cancellation."""
 
     def __init__(self, script: Script) -> None:
         self._script = script

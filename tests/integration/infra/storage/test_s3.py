@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import zlib
@@ -79,6 +80,12 @@ async def test_more_than_a_page_is_listed_and_deleted(
 
 async def test_a_good_store_is_described_and_left_as_it_was(bucket: S3Bucket) -> None:
     assert await bucket.examine() == f"S3 in {REGION}, encryption: bucket, tags"
+    assert await bucket.list("") == []
+
+
+async def test_processes_that_start_together_examine_a_store_together(bucket: S3Bucket) -> None:
+    found = await asyncio.gather(*(bucket.examine() for _ in range(8)))
+    assert len(set(found)) == 1
     assert await bucket.list("") == []
 
 
