@@ -63,6 +63,7 @@ class SourcePackets:
         pictures: time of each picture, in ticks after the first source.
         keys: whether it is a keyframe.
         sounds: time of each block of sound, in the same ticks.
+        kept: its packets, and whether each is a picture; None if they are read again.
     """
 
     source: SourceFile
@@ -91,10 +92,8 @@ def read_packets(sources: Sequence[SourceFile]) -> list[SourcePackets]:
     parts: list[SourcePackets] = []
     room = _MOST_KEPT
     for source in with_durations(sources):
-        part = _read(source)
-        room -= sum(packet.size for packet, _ in part.kept or ())
-        if room < 0:
-            part.kept = None
+        part = _read(source, room)
+        room = 0 if part.kept is None else room - sum(packet.size for packet, _ in part.kept)
         parts.append(part)
     if len({part.picture_form for part in parts}) > 1:
         raise CannotCutError("their parameters change")
@@ -108,10 +107,11 @@ def read_packets(sources: Sequence[SourceFile]) -> list[SourcePackets]:
     return parts
 
 
-def _read(source: SourceFile) -> SourcePackets:
+def _read(source: SourceFile, room: int) -> SourcePackets:
+    """Read a source; its packets are kept if they have at most `room` bytes."""
     with av.open(str(source.path), options=OPTIONS) as container:
         video, audio = _streams(container, source)
-        part = SourcePackets(source, _picture_form(container, video), None, kept=[])
+        part = SourcePackets(source, _picture_form(container, video), None)
         if audio is not None:
             part.sound_form = _sound_form(container, audio)
         pts: list[int | None] = []
@@ -120,11 +120,15 @@ def _read(source: SourceFile) -> SourcePackets:
         lengths: list[int] = []
         origin = round(source.first_timestamp * TICKS)
         wraps = container.format.name == "mpegts"
-        kept = part.kept if part.kept is not None else []
+        kept: list[tuple[av.Packet[Any], bool]] = []
         for packet, is_picture in _packets(container, source):
             if packet.is_corrupt:
                 raise CannotCutError("a file is damaged")
-            kept.append((packet, is_picture))
+            room -= packet.size
+            if room >= 0:
+                kept.append((packet, is_picture))
+            else:
+                kept.clear()
             base = packet.time_base
             if is_picture:
                 pts.append(ticks_of(packet.pts, base, origin, wraps=wraps))
@@ -133,6 +137,7 @@ def _read(source: SourceFile) -> SourcePackets:
             else:
                 heard.append(ticks_of(packet.pts, base, origin, wraps=wraps))
                 lengths.append(length_of(packet))
+    part.kept = kept if room >= 0 else None
     if not pts:
         raise CannotCutError("a file has no pictures")
     at, span = round(source.start * TICKS), span_of(source)
