@@ -26,7 +26,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 import psutil
@@ -108,9 +108,7 @@ async def _measure(seconds: float, height: int, wanted: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="exports-") as name:
         root = Path(name)
         film = _film(root / "film.mp4", seconds, height)
-        async with MediaPool(
-            processes=1, memory_bytes=4 << 30, cpu_seconds=600, timeout=600.0
-        ) as pool:
+        async with _pool() as pool:
             stage = _Stage(pool, root / "work")
             clip = [SourceFile(path=film, first_timestamp=0.0, duration=seconds)]
             await stage.render(clip, [_MP4], offset=0.0, duration=seconds, movie=film)  # warms up
@@ -135,6 +133,42 @@ async def _measure(seconds: float, height: int, wanted: Sequence[str]) -> None:
 async def _compare_copies(
     stage: _Stage, clip: Sequence[SourceFile], parts: Sequence[SourceFile]
 ) -> None:
+    costs = await _copy_costs(stage, clip, parts, _ROUNDS)
+    _show("copy of a clip", costs.copy, "ffmpeg -c copy", costs.plain, target=1.2)
+    _show("smart cut of segments", costs.smart_cut, "ffmpeg -c copy", costs.plain, target=1.2)
+    least = costs.plain + costs.ends
+    _show("the same", costs.smart_cut, "ffmpeg -c copy and encoding the ends", least, target=1.2)
+
+
+class CopyCosts(NamedTuple):
+    """CPU time (s) of copies by ffmpeg alone and by us; `ends` is ffmpeg's for the cut groups."""
+
+    plain: float
+    ends: float
+    copy: float
+    smart_cut: float
+
+
+def copy_costs(seconds: float, height: int, rounds: int) -> CopyCosts:
+    """Return what copies of a video cost, on average of some rounds."""
+
+    async def measure() -> CopyCosts:
+        with tempfile.TemporaryDirectory(prefix="exports-") as name:
+            root = Path(name)
+            film = _film(root / "film.mp4", seconds, height)
+            clip = [SourceFile(path=film, first_timestamp=0.0, duration=seconds)]
+            parts = _segments(film, root / "parts")
+            async with _pool() as pool:
+                stage = _Stage(pool, root / "work")
+                await stage.render(clip, [_MP4], offset=0.0, duration=seconds, movie=film)
+                return await _copy_costs(stage, clip, parts, rounds)
+
+    return asyncio.run(measure())
+
+
+async def _copy_costs(
+    stage: _Stage, clip: Sequence[SourceFile], parts: Sequence[SourceFile], rounds: int
+) -> CopyCosts:
     film = clip[0]
     seconds, folder = film.duration or 0.0, stage.directory.parent
 
@@ -144,14 +178,16 @@ async def _compare_copies(
     async def cut() -> None:
         await stage.render(parts, [_MP4], offset=_CUT, duration=seconds - 2 * _CUT)
 
-    plain = await _cost(lambda: _copied(film.path, folder / "plain.mp4"), rounds=_ROUNDS)
-    ends = await _cost(lambda: _encoded_ends(film.path, seconds, folder), rounds=_ROUNDS)
-    copy = await _cost(whole, rounds=_ROUNDS)
-    smart = await _cost(cut, rounds=_ROUNDS)
-    _show("copy of a clip", copy, "ffmpeg -c copy", plain, target=1.2)
-    _show("smart cut of segments", smart, "ffmpeg -c copy", plain, target=1.2)
-    least = plain + ends
-    _show("the same", smart, "ffmpeg -c copy and an encode of the ends", least, target=1.2)
+    return CopyCosts(
+        plain=await _cost(lambda: _copied(film.path, folder / "plain.mp4"), rounds=rounds),
+        ends=await _cost(lambda: _encoded_ends(film.path, seconds, folder), rounds=rounds),
+        copy=await _cost(whole, rounds=rounds),
+        smart_cut=await _cost(cut, rounds=rounds),
+    )
+
+
+def _pool() -> MediaPool:
+    return MediaPool(processes=1, memory_bytes=4 << 30, cpu_seconds=600, timeout=600.0)
 
 
 async def _compare_watermark(stage: _Stage, clip: Sequence[SourceFile]) -> None:
@@ -297,7 +333,8 @@ def _film(path: Path, seconds: float, height: int) -> Path:
 def _segments(film: Path, folder: Path) -> list[SourceFile]:
     folder.mkdir()
     command = [ffmpeg_path(), "-v", "error", "-i", str(film), "-c", "copy", "-f", "segment"]
-    subprocess.run([*command, "-segment_time", f"{_GROUP:g}", str(folder / "%03d.ts")], check=True)
+    command += ["-segment_time", f"{_GROUP:g}", str(folder / "%03d.ts")]
+    subprocess.run(command, check=True)
     return [
         SourceFile(
             path=path, first_timestamp=probe(str(path)).first_timestamp, start=_GROUP * number

@@ -124,7 +124,10 @@ def smart_cut(
     try:
         start = _cut(sources, target, begin, end, wanted)
         return Copy(path=target, start=start, file=inspect(target))
-    except (*DAMAGE, UnplayableClipError) as error:
+    except (*DAMAGE, UnplayableClipError, CannotCutError) as error:
+        target.unlink(missing_ok=True)
+        if isinstance(error, CannotCutError):
+            raise
         raise CannotCutError(f"the media cannot be copied: {error}") from error
 
 
