@@ -4,7 +4,8 @@
 keyframes every two seconds and compares, in one run:
 
     memory      of ffmpeg, for a source four times as long
-    copies      a copy and a smart cut with `ffmpeg -c copy`
+    copies      a copy and a smart cut with `ffmpeg -c copy`; the smart cut also with that and one
+                ffmpeg that encodes just the pictures that have to be, with the same encoder
     watermark   a watermarked encode with its own ffmpeg command run alone
     fifty       fifty renditions made together with the same made one by one, and how many times
                 the pictures of the source are decoded
@@ -25,7 +26,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 import psutil
@@ -35,6 +36,7 @@ from demo.ffmpeg import ffmpeg_path
 from domain.exports.models import ExportSource, ExportSpec, RenditionSpec, Watermark
 from infra.media.concat import SourceFile
 from infra.media.exports import encode, renderer
+from infra.media.exports.group_encoder import OPTIONS
 from infra.media.exports.renderer import ExportRenderer
 from infra.media.ffmpeg import FfmpegLimits, find_ffmpeg, run_ffmpeg
 from infra.media.pool import MediaPool
@@ -45,6 +47,12 @@ _PARTS: Final = ("memory", "copies", "watermark", "fifty")
 _MP4: Final = RenditionSpec.model_validate({"format": "mp4"})
 _CUT: Final = 0.7
 """Seconds that a smart cut takes from each end."""
+
+_GROUP: Final = 2.0
+"""Seconds between keyframes."""
+
+_ROUNDS: Final = 10
+"""Copies are made so many times: the clock of a living process counts in hundredths of a second."""
 
 
 def main() -> None:
@@ -100,9 +108,7 @@ async def _measure(seconds: float, height: int, wanted: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="exports-") as name:
         root = Path(name)
         film = _film(root / "film.mp4", seconds, height)
-        async with MediaPool(
-            processes=1, memory_bytes=4 << 30, cpu_seconds=600, timeout=600.0
-        ) as pool:
+        async with _pool() as pool:
             stage = _Stage(pool, root / "work")
             clip = [SourceFile(path=film, first_timestamp=0.0, duration=seconds)]
             await stage.render(clip, [_MP4], offset=0.0, duration=seconds, movie=film)  # warms up
@@ -127,9 +133,44 @@ async def _measure(seconds: float, height: int, wanted: Sequence[str]) -> None:
 async def _compare_copies(
     stage: _Stage, clip: Sequence[SourceFile], parts: Sequence[SourceFile]
 ) -> None:
+    costs = await _copy_costs(stage, clip, parts, _ROUNDS)
+    _show("copy of a clip", costs.copy, "ffmpeg -c copy", costs.plain, target=1.2)
+    _show("smart cut of segments", costs.smart_cut, "ffmpeg -c copy", costs.plain, target=1.2)
+    least = costs.plain + costs.ends
+    _show("the same", costs.smart_cut, "ffmpeg -c copy and encoding the ends", least, target=1.2)
+
+
+class CopyCosts(NamedTuple):
+    """CPU time (s) of copies by ffmpeg alone and by us; `ends` is ffmpeg's for the cut groups."""
+
+    plain: float
+    ends: float
+    copy: float
+    smart_cut: float
+
+
+def copy_costs(seconds: float, height: int, rounds: int) -> CopyCosts:
+    """Return what copies of a video cost, on average of some rounds."""
+
+    async def measure() -> CopyCosts:
+        with tempfile.TemporaryDirectory(prefix="exports-") as name:
+            root = Path(name)
+            film = _film(root / "film.mp4", seconds, height)
+            clip = [SourceFile(path=film, first_timestamp=0.0, duration=seconds)]
+            parts = _segments(film, root / "parts")
+            async with _pool() as pool:
+                stage = _Stage(pool, root / "work")
+                await stage.render(clip, [_MP4], offset=0.0, duration=seconds, movie=film)
+                return await _copy_costs(stage, clip, parts, rounds)
+
+    return asyncio.run(measure())
+
+
+async def _copy_costs(
+    stage: _Stage, clip: Sequence[SourceFile], parts: Sequence[SourceFile], rounds: int
+) -> CopyCosts:
     film = clip[0]
-    seconds = film.duration or 0.0
-    plain = await _cost(lambda: _copied(film.path, stage.directory.parent / "plain.mp4"))
+    seconds, folder = film.duration or 0.0, stage.directory.parent
 
     async def whole() -> None:
         await stage.render(clip, [_MP4], offset=0.0, duration=seconds, movie=film.path)
@@ -137,8 +178,16 @@ async def _compare_copies(
     async def cut() -> None:
         await stage.render(parts, [_MP4], offset=_CUT, duration=seconds - 2 * _CUT)
 
-    _show("copy of a clip", await _cost(whole), "ffmpeg -c copy", plain, target=1.2)
-    _show("smart cut of segments", await _cost(cut), "ffmpeg -c copy", plain, target=1.2)
+    return CopyCosts(
+        plain=await _cost(lambda: _copied(film.path, folder / "plain.mp4"), rounds=rounds),
+        ends=await _cost(lambda: _encoded_ends(film.path, seconds, folder), rounds=rounds),
+        copy=await _cost(whole, rounds=rounds),
+        smart_cut=await _cost(cut, rounds=rounds),
+    )
+
+
+def _pool() -> MediaPool:
+    return MediaPool(processes=1, memory_bytes=4 << 30, cpu_seconds=600, timeout=600.0)
 
 
 async def _compare_watermark(stage: _Stage, clip: Sequence[SourceFile]) -> None:
@@ -193,7 +242,7 @@ def _noted_encodes() -> Iterator[list[Sequence[str]]]:
 
 def _show(name: str, own: float, other: str, plain: float, *, target: float) -> None:
     print(
-        f"{name}: {own:.2f} s of CPU, {other} {plain:.2f} s: ratio {own / plain:.2f}, "
+        f"{name}: {own:.3f} s of CPU, {other} {plain:.3f} s: ratio {own / plain:.2f}, "
         f"target {target:g}",
         flush=True,
     )
@@ -225,10 +274,12 @@ async def _peak(stage: _Stage, film: Path, seconds: float) -> int:
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
 
 
-async def _cost(work: Callable[[], Awaitable[object]]) -> float:
+async def _cost(work: Callable[[], Awaitable[object]], *, rounds: int = 1) -> float:
+    """Return the mean CPU time (s) of one round."""
     before = _cpu()
-    await work()
-    return _cpu() - before
+    for _ in range(rounds):
+        await work()
+    return (_cpu() - before) / rounds
 
 
 def _cpu() -> float:
@@ -248,11 +299,32 @@ async def _copied(film: Path, target: Path) -> None:
     await run_ffmpeg([*command, "-movflags", "+faststart", str(target)], limits=FfmpegLimits())
 
 
+async def _encoded_ends(film: Path, seconds: float, folder: Path) -> None:
+    """Encode what a smart cut encodes: of the first and the last group what the clip shows."""
+    command = [ffmpeg_path(), "-v", "error", "-y"]
+    for start in (_CUT, seconds - _GROUP):
+        command += ["-ss", f"{start:g}", "-t", f"{_GROUP - _CUT:g}", "-i", str(film)]
+    options = [part for name, value in OPTIONS.items() for part in (f"-{name}", value)]
+    for number in range(2):
+        encode_end = ["-map", f"{number}:v", "-c:v", "libx264", *options]
+        command += [*encode_end, str(folder / f"end{number}.mp4")]
+    await run_ffmpeg(command, limits=FfmpegLimits())
+
+
 def _film(path: Path, seconds: float, height: int) -> Path:
     size = f"{height * 16 // 9}x{height}"
     command = [ffmpeg_path(), "-v", "error", "-y", "-f", "lavfi", "-i", f"testsrc2=s={size}:r=25"]
     command += ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-t", f"{seconds}"]
-    command += ["-c:v", "libx264", "-preset", "veryfast", "-g", "50", "-sc_threshold", "0"]
+    command += [
+        "-c:v",
+        "libx264",
+        "-preset",
+        "veryfast",
+        "-g",
+        f"{25 * _GROUP:g}",
+        "-sc_threshold",
+        "0",
+    ]
     command += ["-pix_fmt", "yuv420p", "-c:a", "aac", str(path)]
     subprocess.run(command, check=True)
     return path
@@ -261,9 +333,12 @@ def _film(path: Path, seconds: float, height: int) -> Path:
 def _segments(film: Path, folder: Path) -> list[SourceFile]:
     folder.mkdir()
     command = [ffmpeg_path(), "-v", "error", "-i", str(film), "-c", "copy", "-f", "segment"]
-    subprocess.run([*command, "-segment_time", "2", str(folder / "%03d.ts")], check=True)
+    command += ["-segment_time", f"{_GROUP:g}", str(folder / "%03d.ts")]
+    subprocess.run(command, check=True)
     return [
-        SourceFile(path=path, first_timestamp=probe(str(path)).first_timestamp, start=2.0 * number)
+        SourceFile(
+            path=path, first_timestamp=probe(str(path)).first_timestamp, start=_GROUP * number
+        )
         for number, path in enumerate(sorted(folder.glob("*.ts")))
     ]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import wave
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
@@ -122,6 +123,14 @@ class SoundTrack:
             file.setsampwidth(2)
             file.setframerate(RATE)
             file.writeframes(self._samples.astype("<i2").tobytes())
+
+    def frames(self) -> Iterator[AudioFrame]:
+        """Yield all samples from time 0, a second at a time."""
+        for first in range(0, len(self._samples), RATE):
+            block = self._samples[first : first + RATE].reshape(1, -1)
+            frame = AudioFrame.from_ndarray(block, format="s16", layout="stereo")
+            frame.sample_rate, frame.pts, frame.time_base = RATE, first, Fraction(1, RATE)
+            yield frame
 
     def _place(self, frame: AudioFrame, at: float) -> None:
         form = (frame.format.name, frame.layout.name, frame.sample_rate)

@@ -40,7 +40,7 @@ _CLOCK: Final = Fraction(1, TICKS)
 _SOUND_MARGIN: Final = 1.0
 """Seconds around the clip whose sound is decoded too, since decoders need a run-up."""
 
-_SEAM: Final = 0.25
+SEAM: Final = 0.25
 _LONGEST_STILL: Final = 10.0
 _WIDEST_PIXEL: Final = 20
 _SQUARE_ENOUGH: Final = Fraction(1, 100)
@@ -149,7 +149,7 @@ def splice(
         SpliceError: nothing there can be read.
         FileNotFoundError: a segment is no longer there.
     """
-    sources = [*map(_measured, sources, sources[1:]), *sources[-1:]]
+    sources = with_durations(sources)
     sound = SoundTrack(begin, end)
     scans = _scan_all(sources, sound, begin, end)
     sound.finish()
@@ -168,7 +168,7 @@ def splice(
     if sound_file is not None:
         sound.write(sound_file)
     shown = [time for time in times if begin * TICKS <= time < end * TICKS]
-    first_picture = _first_picture(times, begin)
+    first_picture = nearest_picture(times, begin)
     starts = [max(begin, first_picture / TICKS)] if runs else []
     starts += [heard[0][0]] if heard else []
     main = max(runs, key=lambda run: run.seconds) if runs else None
@@ -186,8 +186,12 @@ def splice(
     )
 
 
-def _measured(source: SourceFile, following: SourceFile) -> SourceFile:
-    """Return a source that knows its duration: what lies between it and the next, if need be."""
+def with_durations(sources: Sequence[SourceFile]) -> list[SourceFile]:
+    """Return sources that know their durations: what lies between one and the next, if need be."""
+    return [*map(_with_duration, sources, sources[1:]), *sources[-1:]]
+
+
+def _with_duration(source: SourceFile, following: SourceFile) -> SourceFile:
     if source.duration is not None or following.start <= source.start:
         return source
     return source.model_copy(update={"duration": following.start - source.start})
@@ -238,7 +242,7 @@ def _scan(
     source = scan.source
     with av.open(str(source.path), options=OPTIONS) as container:
         scan.container = container.format.name
-        headless = _picture_stream(container) is None and any(
+        headless = picture_stream(container) is None and any(
             stream.type == "video" for stream in container.streams
         )
     if headless and leader is not None and leader.container == scan.container == "mpegts":
@@ -250,7 +254,7 @@ def _scan(
     heard = _AudioTail()
     try:
         with _opened(scan) as container:
-            video = _picture_stream(container)
+            video = picture_stream(container)
             audio = audio_stream(container, source.audio_track)
             if video is not None:
                 _describe(scan, video)
@@ -259,18 +263,18 @@ def _scan(
             for packet in _packets(container, scan):
                 scan.damaged |= packet.is_corrupt
                 if video is not None and packet.stream_index == video.index:
-                    picture_pts.append(_ticks(packet.pts, packet.time_base, origin, wraps=wraps))
-                    picture_dts.append(_ticks(packet.dts, packet.time_base, origin, wraps=wraps))
+                    picture_pts.append(ticks_of(packet.pts, packet.time_base, origin, wraps=wraps))
+                    picture_dts.append(ticks_of(packet.dts, packet.time_base, origin, wraps=wraps))
                 elif audio is not None and packet.stream_index == audio.index:
-                    heard.pts.append(_ticks(packet.pts, packet.time_base, origin, wraps=wraps))
-                    heard.durations.append(_length(packet))
+                    heard.pts.append(ticks_of(packet.pts, packet.time_base, origin, wraps=wraps))
+                    heard.durations.append(length_of(packet))
                     heard.packets.append(packet)
             if audio is not None and heard.packets:
                 scan.has_sound = True
                 sound.use(audio)
                 _feed(scan.source, sound, heard, bounds)
     finally:
-        span = _span(source)
+        span = span_of(source)
         at = round(source.start * TICKS)
         scan.times = [at + time for time in presentation_times(picture_pts, picture_dts, span=span)]
 
@@ -290,7 +294,7 @@ def _feed(
     low = (bounds[0] - _SOUND_MARGIN - source.start) * TICKS
     high = (bounds[1] + _SOUND_MARGIN - source.start) * TICKS
     at = round(source.start * TICKS)
-    times = sequential_times(heard.pts, heard.durations, span=_span(source))
+    times = sequential_times(heard.pts, heard.durations, span=span_of(source))
     for packet, time in zip(heard.packets, times, strict=True):
         if low <= time <= high:
             packet.time_base = _CLOCK
@@ -331,7 +335,7 @@ def _rotation(scan: _Scan) -> int:
     """Return by how many degrees the first picture that decodes is to be turned; note it."""
     try:
         with _opened(scan) as container:
-            stream = _picture_stream(container)
+            stream = picture_stream(container)
             for frame in container.decode(stream):
                 scan.decodable = True
                 return int(getattr(frame, "rotation", 0))
@@ -353,7 +357,7 @@ def _grouped(scans: Iterable[_Scan]) -> list[list[_Scan]]:
 
 def _write(scans: Sequence[_Scan], path: Path, begin: float, end: float) -> PictureRun | None:
     """Copy the pictures of sources with equal parameters into one file."""
-    times = _distinct([time for scan in scans for time in scan.times])
+    times = distinct([time for scan in scans for time in scan.times])
     decoding = decode_times(times)
     base = min(times)
     interval = typical_interval(times)
@@ -370,7 +374,7 @@ def _write(scans: Sequence[_Scan], path: Path, begin: float, end: float) -> Pict
             for scan in scans:
                 waiting = previous is not None and not _continues(previous, scan)
                 with _opened(scan) as container:
-                    stream = _picture_stream(container)
+                    stream = picture_stream(container)
                     if target is None:
                         target = output.add_stream_from_template(stream, opaque=True)
                     for number, packet in enumerate(
@@ -411,7 +415,7 @@ def _write(scans: Sequence[_Scan], path: Path, begin: float, end: float) -> Pict
     )
 
 
-def _distinct(times: list[int]) -> list[int]:
+def distinct(times: list[int]) -> list[int]:
     """Move a time that occurs twice to the next free tick."""
     used: set[int] = set()
     for index, time in enumerate(times):
@@ -424,7 +428,7 @@ def _distinct(times: list[int]) -> list[int]:
 
 def _continues(before: _Scan, after: _Scan) -> bool:
     """Return True if the pictures of `after` may refer to those of `before`."""
-    return bool(after.head) or min(after.times) - max(before.times) <= round(_SEAM * TICKS)
+    return bool(after.head) or min(after.times) - max(before.times) <= round(SEAM * TICKS)
 
 
 def _shown_seconds(scans: Iterable[_Scan], begin: float, end: float) -> float:
@@ -435,7 +439,7 @@ def _shown_seconds(scans: Iterable[_Scan], begin: float, end: float) -> float:
     return total
 
 
-def _first_picture(times: Sequence[int], begin: float) -> int:
+def nearest_picture(times: Sequence[int], begin: float) -> int:
     """Return the time of the picture that is on screen at `begin`, or the first after it.
 
     Of two pictures the nearer, so that no picture is off by more than half its length.
@@ -467,7 +471,7 @@ def _pauses(scans: Sequence[_Scan], times: Sequence[int]) -> Iterator[tuple[floa
         if scan.damaged or not scan.times
     ]
     for first, last in pairwise(time / TICKS for time in times):
-        if _SEAM < last - first <= _LONGEST_STILL and not any(
+        if SEAM < last - first <= _LONGEST_STILL and not any(
             begin < last and end > first for begin, end in damaged
         ):
             yield first, last
@@ -533,27 +537,31 @@ def _packets(container: av.container.InputContainer, scan: _Scan) -> Iterator[av
         _log.warning("segment_unreadable", path=scan.source.path.name, problem=str(error))
 
 
-def _picture_stream(container: av.container.InputContainer) -> Any:  # noqa: ANN401
+def picture_stream(container: av.container.InputContainer) -> Any:  # noqa: ANN401
     """Return the first stream of pictures that a decoder could start on; no cover art."""
     return next(
         (each for each in container.streams if each.type == "video" and is_usable(each)), None
     )
 
 
-def _span(source: SourceFile) -> int | None:
+def span_of(source: SourceFile) -> int | None:
+    """Return a source's duration in ticks; None if unknown."""
     return round(source.duration * TICKS) if source.duration is not None else None
 
 
-def _length(packet: av.Packet[Any]) -> int:
+def length_of(packet: av.Packet[Any]) -> int:
+    """Return how long a packet lasts, in ticks; 0 if unknown."""
     if not packet.duration or packet.time_base is None or packet.duration < 0:
         return 0
     return min(round(packet.duration * packet.time_base / _CLOCK), TICKS)
 
 
-def _ticks(
+def ticks_of(
     value: int | None, time_base: Fraction | None, origin: int, *, wraps: bool
 ) -> int | None:
+    """Return a timestamp in ticks after `origin`; `wraps` if it starts again after 33 bits."""
     if value is None or time_base is None:
         return None
-    ticks = round(value * time_base / _CLOCK)
+    # Fractions would take most of the time of reading; a quotient of integers is as exact.
+    ticks = round(value * time_base.numerator * TICKS / time_base.denominator)
     return unwrap(ticks, origin) if wraps else ticks - origin

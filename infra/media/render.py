@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import av
 import av.error
@@ -219,7 +219,13 @@ def command(
     ]
 
 
-SOUND_OPTIONS: Mapping[str, str | int] = {"c:a": "aac", "b:a": "128k", "ac": 2, "ar": RATE}
+SOUND_BIT_RATE = 128_000
+SOUND_OPTIONS: Mapping[str, str | int] = {
+    "c:a": "aac",
+    "b:a": SOUND_BIT_RATE,
+    "ac": 2,
+    "ar": RATE,
+}
 """How sound is encoded for MP4."""
 
 
@@ -378,13 +384,12 @@ def inspect(
             duration = container.duration / av.time_base
             video = container.streams.video[0] if container.streams.video else None
             has_audio = bool(container.streams.audio)
-            first = next(iter(container.decode(video or container.streams.audio[0])), None)
+            first, shown, heard = _read_through(container)
             if first is None or (isinstance(first, av.VideoFrame) and not first.key_frame):
                 message = "the clip does not begin with a whole frame"
                 raise UnplayableClipError(message)
             width = video.codec_context.width if video else None
             height = video.codec_context.height if video else None
-        shown, heard = _packet_spans(clip)
         holes = _holes(shown, duration, longest_still, pauses) if video is not None else []
         holes += _holes(heard, duration, _SHORTEST_HOLE, ()) if has_audio else []
         return ClipFile(
@@ -401,20 +406,29 @@ def inspect(
         raise UnplayableClipError(message) from error
 
 
-def _packet_spans(clip: Path) -> tuple[list[float], list[float]]:
-    """Return when each picture and each block of sound of a clip begins, and when the last ends."""
+def _read_through(
+    container: av.container.InputContainer,
+) -> tuple[Any, list[float], list[float]]:
+    """Return a clip's first frame, and when each picture and each block of sound begins.
+
+    The last time of each is when the last one ends.
+    """
+    main = container.streams.video[0] if container.streams.video else container.streams.audio[0]
+    first: Any = None
     starts: dict[str, list[float]] = {"video": [], "audio": []}
     ends = {"video": 0.0, "audio": 0.0}
-    with av.open(str(clip)) as container:
-        for packet in container.demux():
-            if packet.pts is None or packet.time_base is None or packet.stream.type not in starts:
-                continue
-            at = float(packet.pts * packet.time_base)
-            starts[packet.stream.type].append(at)
-            length = float((packet.duration or 0) * packet.time_base)
-            ends[packet.stream.type] = max(ends[packet.stream.type], at + length)
+    for packet in container.demux():
+        if first is None and packet.stream_index == main.index:
+            first = next(iter(packet.decode()), None)
+        kind, base = packet.stream.type, packet.time_base
+        if packet.pts is None or base is None or kind not in starts:
+            continue
+        at = packet.pts * base.numerator / base.denominator
+        starts[kind].append(at)
+        length = (packet.duration or 0) * base.numerator / base.denominator
+        ends[kind] = max(ends[kind], at + length)
     shown, heard = (sorted([*starts[kind], ends[kind]]) for kind in ("video", "audio"))
-    return shown, heard
+    return first, shown, heard
 
 
 def _holes(

@@ -30,7 +30,13 @@ from infra.media.exports.cards import with_cards, with_silence
 from infra.media.exports.subtitles import clock
 from infra.media.exports.tracking import Track, tracked
 from infra.media.ffmpeg import FfmpegLimits
-from infra.media.render import SOUND_OPTIONS, joined_picture, joined_sound, picture_options
+from infra.media.render import (
+    SOUND_BIT_RATE,
+    SOUND_OPTIONS,
+    joined_picture,
+    joined_sound,
+    picture_options,
+)
 
 _PREVIEW_RATE: Final = 10
 _CANDIDATE_RATE: Final = 2.0
@@ -43,7 +49,6 @@ _WIDEST_RANGE: Final = 50.0
 _BLUR: Final = 20.0
 # The part of a network's size limit that an encoder is allowed; the rest is for its mistakes.
 _SIZE_SHARE: Final = 0.9
-_SOUND_BITS: Final = 128_000
 
 # The encoder's fast mode: the other takes many times as long.
 _VP9: Final[Mapping[str, str | int]] = {
@@ -188,7 +193,7 @@ def encoding_of(
     bit_rate = None
     if rendition.network is not None:
         length = duration + cards.seconds
-        bit_rate = int(rendition.network.largest * 8 * _SIZE_SHARE / length) - _SOUND_BITS
+        bit_rate = int(rendition.network.largest * 8 * _SIZE_SHARE / length) - SOUND_BIT_RATE
     format_ = rendition.format
     return Encoding(
         # A playlist of the same movie needs no other encoder.

@@ -27,7 +27,6 @@ from domain.exports.models import (
     Watermark,
 )
 from domain.exports.reels import ReelChapter, Transition
-from domain.media.packet_times import TICKS
 from domain.media.segments import Line
 from domain.model import Model
 from infra.media.concat import SourceFile, Spliced, splice
@@ -46,13 +45,14 @@ from infra.media.exports.encode import (
 )
 from infra.media.exports.motion import watch
 from infra.media.exports.pictures import BestPicture, best_picture, read_webp
-from infra.media.exports.smart_cut import CannotCutError, smart_cut
+from infra.media.exports.smart_cut import Copy, smart_cut
+from infra.media.exports.source_packets import CannotCutError
 from infra.media.exports.subtitles import Subtitles, webvtt
 from infra.media.exports.tracking import Track, lay_track
 from infra.media.exports.transitions import joined_by
 from infra.media.ffmpeg import FfmpegLimits, run_ffmpeg
 from infra.media.pool import MediaError, MediaPool
-from infra.media.render import SOUND_OPTIONS, ClipFile, Cut, inspect, sha256_of
+from infra.media.render import ClipFile, Cut, inspect, sha256_of
 
 _SILENT: Final = -70.0
 """LUFS at which EBU R128 hears nothing (ITU-R BS.1770, absolute gate)."""
@@ -85,6 +85,19 @@ class RenditionFile(Model):
     sha256: str | None = None
     copied: bool = False
     problem: str = ""
+
+    def with_facts(self, facts: ClipFile) -> RenditionFile:
+        """Return it with the properties that were read off the file."""
+        return self.model_copy(
+            update={
+                "duration": facts.duration,
+                "size": facts.size,
+                "width": facts.width,
+                "height": facts.height,
+                "has_audio": facts.has_audio,
+                "sha256": facts.sha256,
+            }
+        )
 
 
 class BadWatermarkError(Exception):
@@ -136,43 +149,11 @@ class ExportRenderer:
             BadWatermarkError: the watermark's picture cannot be used.
             BadCardError: the picture of an intro, outro or end card cannot be used.
         """
-        end = cut.offset + cut.duration
-        spliced = await self._pool.run(
-            splice, cut.sources, str(directory), cut.offset, end, cut.thumbnail_at
-        )
-        lines = [
-            line.earlier(spliced.start)
-            for line in captions
-            if line.until > spliced.start and line.at < end
-        ]
-        source = _Source(cut, spliced, movie, end, directory, lines)
         wanted = {number: spec.renditions[number - 1] for number in numbers}
-        missing = {
-            number: problem
-            for number, rendition in wanted.items()
-            if (problem := missing_part(rendition, spliced, has_captions=bool(lines))) is not None
-        }
-        files = {
-            number: RenditionFile(path=directory, start=spliced.start, problem=problem)
-            for number, problem in missing.items()
-        }
-        encodings: dict[Encoding, list[int]] = defaultdict(list)
-        for number, rendition in wanted.items():
-            if number in missing:
-                continue
-            if rendition.format is RenditionFormat.CAPTIONS:
-                lead = spec.cards_of(rendition).lead
-                files[number] = await asyncio.to_thread(_write_captions, source, number, lead)
-                continue
-            encoding = encoding_of(rendition, spec, spliced, duration=source.duration)
-            encodings[encoding].append(number)
-        made = await self._made(source, list(encodings), spec, on_progress)
-        for encoding, sharing in encodings.items():
-            path, copied = made[encoding]
-            for number in sharing:
-                files[number] = await self._finished(
-                    source, spec, encoding, number, path, copied=copied
-                )
+        files = await self._copied(cut, spec, wanted, directory=directory, movie=movie)
+        if left := {number: each for number, each in wanted.items() if number not in files}:
+            source = await self._spliced(cut, captions, directory)
+            files |= await self._encoded(source, spec, left, on_progress)
         return files
 
     async def with_transitions(
@@ -214,29 +195,92 @@ class ExportRenderer:
         changed = {"path": target, "size": facts.size, "sha256": facts.sha256}
         return file.model_copy(update=changed)
 
-    async def _made(
+    async def _copied(
+        self,
+        cut: Cut,
+        spec: ExportSpec,
+        wanted: Mapping[int, RenditionSpec],
+        *,
+        directory: Path,
+        movie: Path | None,
+    ) -> dict[int, RenditionFile]:
+        """Return the renditions that show and play just what the source does, by number."""
+        alike = {number: each for number, each in wanted.items() if _is_alike(each, spec)}
+        if not alike:
+            return {}
+        end = cut.offset + cut.duration
+        target, sizes = directory / "copied.mp4", tuple(alike.values())
+        try:
+            if movie is not None:
+                facts = await self._pool.run(inspect, movie)
+                copy = Copy(path=movie, start=cut.offset, file=facts)
+            else:
+                copy = await self._pool.run(smart_cut, cut.sources, target, cut.offset, end, sizes)
+        except CannotCutError as error:
+            _log.info("export_not_copied", problem=str(error))
+            return {}
+        files = {}
+        for number, rendition in alike.items():
+            if not copy.suits(rendition):
+                continue
+            file = RenditionFile(path=copy.path, start=copy.start, copied=True).with_facts(
+                copy.file
+            )
+            if rendition.format is RenditionFormat.HLS:
+                file = await self._with_playlist(file, directory, number)
+            problem = _problem(
+                rendition, file, expected=end - copy.start, has_picture=copy.file.width is not None
+            )
+            files[number] = file.model_copy(update={"problem": problem})
+        return files
+
+    async def _spliced(self, cut: Cut, captions: Sequence[Line], directory: Path) -> _Source:
+        end = cut.offset + cut.duration
+        spliced = await self._pool.run(
+            splice, cut.sources, str(directory), cut.offset, end, cut.thumbnail_at
+        )
+        lines = [
+            line.earlier(spliced.start)
+            for line in captions
+            if line.until > spliced.start and line.at < end
+        ]
+        return _Source(cut, spliced, end, directory, lines)
+
+    async def _encoded(
         self,
         source: _Source,
-        encodings: Sequence[Encoding],
         spec: ExportSpec,
+        wanted: Mapping[int, RenditionSpec],
         on_progress: Callable[[float], None] | None,
-    ) -> Mapping[Encoding, tuple[Path, bool]]:
-        """Return the file of each encoding, and whether it was copied."""
-        made: dict[Encoding, tuple[Path, bool]] = {}
-        left: dict[Encoding, Path] = {}
-        for place, encoding in enumerate(encodings):
-            copy = await self._copied(source, encoding) if source.is_unchanged(encoding) else None
-            if copy is not None:
-                made[encoding] = copy, True
+    ) -> dict[int, RenditionFile]:
+        """Return renditions that are encoded, by number; those with equal encodings share one."""
+        spliced, files = source.spliced, {}
+        encodings: dict[Encoding, list[int]] = defaultdict(list)
+        for number, rendition in wanted.items():
+            problem = missing_part(rendition, spliced, has_captions=bool(source.captions))
+            if problem is not None:
+                files[number] = RenditionFile(
+                    path=source.directory, start=spliced.start, problem=problem
+                )
+            elif rendition.format is RenditionFormat.CAPTIONS:
+                lead = spec.cards_of(rendition).lead
+                files[number] = await asyncio.to_thread(_write_captions, source, number, lead)
             else:
-                left[encoding] = source.directory / f"encoded{place}{_suffix(encoding.format)}"
+                encoding = encoding_of(rendition, spec, spliced, duration=source.duration)
+                encodings[encoding].append(number)
+        made = {
+            encoding: source.directory / f"encoded{place}{_suffix(encoding.format)}"
+            for place, encoding in enumerate(encodings)
+        }
         # The others would have to wait for the intro, with their pictures in memory.
         for is_between in (False, True):
-            together = {each: path for each, path in left.items() if each.cards is is_between}
+            together = {each: path for each, path in made.items() if each.cards is is_between}
             if together:
                 await self._encode(source, together, spec, on_progress, is_between=is_between)
-        made |= {encoding: (path, False) for encoding, path in left.items()}
-        return made
+        for encoding, sharing in encodings.items():
+            for number in sharing:
+                files[number] = await self._finished(source, spec, encoding, number, made[encoding])
+        return files
 
     async def _encode(
         self,
@@ -297,42 +341,6 @@ class ExportRenderer:
             for number, look in enumerate(looks)
         }
 
-    async def _copied(self, source: _Source, encoding: Encoding) -> Path | None:
-        """Return an MP4 with the source's own pictures; None if they have to be encoded."""
-        if source.movie is not None:
-            return source.movie
-        if len(source.spliced.runs) != 1 or encoding.look is None:
-            return None
-        run = source.spliced.runs[0]
-        silent = source.directory / "cut.mp4"
-        first = round(max(source.spliced.first_picture, source.spliced.start) * TICKS) - run.base
-        try:
-            await self._pool.run(
-                smart_cut, run.path, silent, first, round(source.end * TICKS) - run.base
-            )
-        except CannotCutError:
-            return None
-        if source.spliced.sound is None:
-            return await self._muxed(silent, None, 0.0, source)
-        skip = source.spliced.start - source.cut.offset
-        return await self._muxed(silent, source.spliced.sound, skip, source)
-
-    async def _muxed(self, silent: Path, sound: Path | None, skip: float, source: _Source) -> Path:
-        target = source.directory / "copied.mp4"
-        local = ("-protocol_whitelist", "file")
-        command = [str(self._binary), "-hide_banner", "-loglevel", "error", *local]
-        command += ["-i", str(silent)]
-        if sound is not None:
-            command += ["-ss", f"{max(0.0, skip):.4f}", *local, "-i", str(sound), "-map", "1:a"]
-            command += [
-                part for name, value in SOUND_OPTIONS.items() for part in (f"-{name}", f"{value}")
-            ]
-            command += ["-t", f"{source.duration:.4f}"]
-        command += ["-map", "0:v", "-c:v", "copy", "-movflags", "+faststart"]
-        command += ["-video_track_timescale", str(TICKS), "-y", str(target)]
-        await run_ffmpeg(command, limits=self._limits)
-        return target
-
     async def _measured(self, source: _Source, target: int) -> Loudness | None:
         """Return the loudness of the source's sound; None if it is silent."""
         assert source.spliced.sound is not None  # noqa: S101 - for mypy; see `encoding_of`
@@ -360,48 +368,44 @@ class ExportRenderer:
         encoding: Encoding,
         number: int,
         path: Path,
-        *,
-        copied: bool,
     ) -> RenditionFile:
         """Return a rendition's own file, checked."""
-        directory, rendition = source.directory, spec.renditions[number - 1]
+        rendition = spec.renditions[number - 1]
         cards = spec.cards_of(rendition)
         if rendition.format is RenditionFormat.THUMBNAIL:
             return await self._best(source, path)
-        index = None
+        file = RenditionFile(path=path, start=source.spliced.start)
         if rendition.format is RenditionFormat.HLS:
-            target = directory / f"playlist{number}"
-            rate = await self._pool.run(_sound_rate, path)
-            await run_ffmpeg(
-                playlist_command(path, target, binary=self._binary, sound_rate=rate),
-                limits=self._limits,
-            )
-            index = await asyncio.to_thread(_playlist, target)
-            path = target.with_suffix(".mp4")
+            file = await self._with_playlist(file, source.directory, number)
+        else:
+            file = file.with_facts(await self._pool.run(_facts, path, rendition.format))
+        changed: dict[str, object] = {}
         if rendition.format is RenditionFormat.STORYBOARD and encoding.look is not None:
             board = Storyboard.of(source.duration, encoding.look.width, encoding.look.height)
-            index = board.webvtt(source.duration, lead=cards.lead)
-        facts = await self._pool.run(_facts, path, rendition.format)
-        loudness = None
-        if encoding.loudness is not None and facts.has_audio:
-            heard = await self._loudness(path, encoding.loudness)
-            loudness = None if heard is None else heard.integrated
-        file = RenditionFile(
-            path=path,
-            start=source.spliced.start,
-            index=index,
-            duration=None if rendition.format in STILLS else facts.duration,
-            size=facts.size,
-            width=facts.width,
-            height=facts.height,
-            has_audio=facts.has_audio,
-            loudness=loudness,
-            sha256=facts.sha256,
-            copied=copied,
-        )
+            changed["index"] = board.webvtt(source.duration, lead=cards.lead)
+        if rendition.format in STILLS:
+            changed["duration"] = None
+        if encoding.loudness is not None and file.has_audio:
+            heard = await self._loudness(file.path, encoding.loudness)
+            changed["loudness"] = None if heard is None else heard.integrated
         expected = source.duration + cards.seconds
-        problem = _problem(rendition, file, facts, source, expected=expected)
-        return file.model_copy(update={"problem": problem})
+        changed["problem"] = _problem(
+            rendition, file, expected=expected, has_picture=bool(source.spliced.runs)
+        )
+        return file.model_copy(update=changed)
+
+    async def _with_playlist(
+        self, file: RenditionFile, directory: Path, number: int
+    ) -> RenditionFile:
+        """Return the fragmented file of a movie, with its playlist."""
+        target = directory / f"playlist{number}"
+        rate = await self._pool.run(_sound_rate, file.path)
+        command = playlist_command(file.path, target, binary=self._binary, sound_rate=rate)
+        await run_ffmpeg(command, limits=self._limits)
+        index = await asyncio.to_thread(_playlist, target)
+        path = target.with_suffix(".mp4")
+        facts = await self._pool.run(_facts, path, RenditionFormat.HLS)
+        return file.model_copy(update={"path": path, "index": index}).with_facts(facts)
 
     async def _best(self, source: _Source, pattern: Path) -> RenditionFile:
         names = await asyncio.to_thread(
@@ -429,7 +433,6 @@ class _Source:
 
     cut: Cut
     spliced: Spliced
-    movie: Path | None
     end: float
     directory: Path
     captions: Sequence[Line]
@@ -439,22 +442,18 @@ class _Source:
         """Seconds."""
         return self.end - self.spliced.start
 
-    def is_unchanged(self, encoding: Encoding) -> bool:
-        """Return True if an encoding shows and plays just what the source does."""
-        look = encoding.look
-        return (
-            encoding.format is RenditionFormat.MP4
-            and encoding.loudness is None
-            and encoding.bit_rate is None
-            and not encoding.cards
-            and (
-                look is None
-                or (
-                    (look.width, look.height) == (self.spliced.width, self.spliced.height)
-                    and not (look.watermark or look.lower_third or look.captions)
-                )
-            )
-        )
+
+def _is_alike(rendition: RenditionSpec, spec: ExportSpec) -> bool:
+    """Return True if a rendition shows and plays just what a source of its size does."""
+    return (
+        rendition.format in {RenditionFormat.MP4, RenditionFormat.HLS}
+        and rendition.network is None
+        and rendition.loudness is None
+        and not rendition.captions
+        and not (rendition.watermark and spec.watermark is not None)
+        and not (rendition.lower_third and spec.lower_third is not None)
+        and not spec.cards_of(rendition)
+    )
 
 
 def _suffix(form: RenditionFormat) -> str:
@@ -564,21 +563,17 @@ def _facts(path: Path, form: RenditionFormat) -> ClipFile:
 
 
 def _problem(
-    rendition: RenditionSpec,
-    file: RenditionFile,
-    facts: ClipFile,
-    source: _Source,
-    *,
-    expected: float,
+    rendition: RenditionSpec, file: RenditionFile, *, expected: float, has_picture: bool
 ) -> str:
     """Return what is wrong with a finished file of so many seconds; empty if nothing is."""
     if rendition.format in {*MOVIES, RenditionFormat.AUDIO}:
-        if abs(facts.duration - expected) > _FRAME_SLACK:
+        duration = file.duration or 0.0
+        if abs(duration - expected) > _FRAME_SLACK:
             return (
-                f"The file has {facts.duration:.2f} s of the source's {expected:.2f} s; "
+                f"The file has {duration:.2f} s of the source's {expected:.2f} s; "
                 "part of the source cannot be decoded."
             )
-        if rendition.format in MOVIES and source.spliced.runs and facts.width is None:
+        if rendition.format in MOVIES and has_picture and file.width is None:
             return "The file has no picture, but the source has."
     if rendition.network is not None and file.duration is not None:
         refused = rendition.network.problem(

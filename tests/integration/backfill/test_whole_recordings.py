@@ -79,12 +79,13 @@ class Service:
                 await asyncio.sleep(0.1)
 
     async def until_clip(self, clip_id: str, status: str) -> dict[str, Any]:
-        """Wait until a clip has a status."""
-        async with asyncio.timeout(60):
+        """Wait until a clip has a status; a clip that failed gets no other."""
+        async with asyncio.timeout(120):
             while True:
                 clip: dict[str, Any] = (await self.http.get(f"/v1/clips/{clip_id}")).json()
                 if clip["status"] == status:
                     return clip
+                assert clip["status"] != "failed", clip
                 await asyncio.sleep(0.1)
 
     async def expire_media(self, stream_id: UUID) -> None:
