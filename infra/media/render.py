@@ -226,7 +226,7 @@ SOUND_OPTIONS: Mapping[str, str | int] = {
     "ac": 2,
     "ar": RATE,
 }
-"""How sound is encoded for MP4; at this rate the fast coder is as good, at two fifths of the CPU."""
+"""How sound is encoded for MP4; at this rate the fast coder is as good, at half of the CPU."""
 
 
 def picture_options(spliced: Spliced) -> dict[str, str | int | float]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 import av
@@ -435,7 +436,7 @@ def _picture_offset(packet: Packet[Stream], file: SegmentFile, seen: _VideoData)
     timestamp = packet.pts if packet.pts is not None else packet.dts
     offset = None
     if timestamp is not None and base is not None:
-        offset = _offset(float(timestamp * base), file)
+        offset = _offset(timestamp * base.numerator / base.denominator, file)
     if offset is None:
         step = float(packet.duration * base) if packet.duration and base else 0.0
         offset = seen.latest + (step if 0 < step <= _LONGEST_OVERRUN else _USUAL_STEP)
@@ -550,7 +551,7 @@ def _pictures(seen: _VideoData, edges: NDArray[np.float64]) -> list[PictureFrame
         frames.append(
             PictureFrame(
                 motion=round(float(np.log2(max(usual, 1.0))), 3),
-                jolt=round(float(np.log2(largest / max(np.median(around), 1.0))), 3),
+                jolt=round(float(np.log2(largest / max(median(around.tolist()), 1.0))), 3),
             )
         )
     return frames
