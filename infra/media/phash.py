@@ -15,6 +15,7 @@ import av
 import av.error
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 SIDE: Final = 32
@@ -33,6 +34,9 @@ def _cosines() -> NDArray[np.float64]:
 
 _COSINES: Final = _cosines()
 
+# Kept, since setting up a scaler costs more than scaling. A media child has one thread.
+_SCALER: Final = VideoReformatter()
+
 
 def hash_of(grey: NDArray[np.generic]) -> str | None:
     """Return the hash of 32 x 32 grey levels in hexadecimal; None when there is nothing to see."""
@@ -46,7 +50,7 @@ def hash_of(grey: NDArray[np.generic]) -> str | None:
 
 def hash_of_frame(frame: VideoFrame) -> str | None:
     """Return the hash of a decoded picture; None when there is nothing to see on it."""
-    grey = frame.reformat(width=SIDE, height=SIDE, format="gray", interpolation="AREA")
+    grey = _SCALER.reformat(frame, width=SIDE, height=SIDE, format="gray", interpolation="AREA")
     return hash_of(grey.to_ndarray())
 
 

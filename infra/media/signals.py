@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 import av
@@ -24,6 +25,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -109,19 +111,21 @@ def measure_sound(
     flux = _flux(power, plan)
     voicing = _voicing(power, plan, rate)
     bounds = np.searchsorted(middles, edges)
+    parts = [power[first:last] for first, last in pairwise(bounds)]
+    means = np.array([part.mean(axis=0) if len(part) else power[0] for part in parts])
+    tonality = _tonality(means, plan)
     frames: list[SoundFrame | None] = []
-    for first, last in pairwise(bounds):
-        if last <= first:
+    for number, (first, last) in enumerate(pairwise(bounds)):
+        part, mean = parts[number], means[number]
+        if not len(part):
             frames.append(None)
             continue
-        part = power[first:last]
-        mean = part.mean(axis=0)
         frames.append(
             SoundFrame(
                 loudness=_rounded(-0.691 + _decibels(float(mean @ plan.k_weight))),
                 roar=_rounded(_roar(part, plan)),
                 speech_band=_rounded(_decibels(float(mean[plan.speech].sum()))),
-                tonality=_rounded(_tonality(mean, plan)),
+                tonality=_rounded(float(tonality[number])),
                 onset=_rounded(float(flux[first:last].max())),
                 voicing=_rounded(float(voicing[first:last].mean())),
             )
@@ -194,12 +198,14 @@ def _floor(ascending: Floats) -> float:
     return _decibels(ascending[int(len(ascending) * _FLOOR_QUANTILE)])
 
 
-def _tonality(mean: Floats, plan: _Plan) -> float:
-    """Return 1 - spectral flatness, by band, so that a sloping noise counts as flat."""
+def _tonality(means: Floats, plan: _Plan) -> Floats:
+    """Return, by row, 1 - spectral flatness, by band, so that a sloping noise counts as flat."""
     flatness = [
-        float(np.exp(np.log(mean[band]).mean()) / mean[band].mean()) for band in plan.roar_bands
+        np.exp(np.log(means[:, band]).mean(axis=1)) / means[:, band].mean(axis=1)
+        for band in plan.roar_bands
     ]
-    return min(1.0, max(0.0, 1.0 - float(np.mean(flatness))))
+    tonality: Floats = np.clip(1.0 - np.mean(flatness, axis=0), 0.0, 1.0)
+    return tonality
 
 
 def _flux(power: Floats, plan: _Plan) -> Floats:
@@ -261,6 +267,10 @@ _CUT_TOLERANCE: Final = 0.05
 
 # Probing would decode pictures for unused information, which costs more than the keyframe.
 _PROBE_OPTIONS: Final = {"skip_frame": "all", "format_whitelist": FORMATS}
+
+
+# Kept, since setting up a scaler costs more than scaling. A media child has one thread.
+_SCALER: Final = VideoReformatter()
 
 
 class SegmentFile(Model):
@@ -426,7 +436,7 @@ def _picture_offset(packet: Packet[Stream], file: SegmentFile, seen: _VideoData)
     timestamp = packet.pts if packet.pts is not None else packet.dts
     offset = None
     if timestamp is not None and base is not None:
-        offset = _offset(float(timestamp * base), file)
+        offset = _offset(timestamp * base.numerator / base.denominator, file)
     if offset is None:
         step = float(packet.duration * base) if packet.duration and base else 0.0
         offset = seen.latest + (step if 0 < step <= _LONGEST_OVERRUN else _USUAL_STEP)
@@ -476,8 +486,12 @@ def _mono(frame: av.AudioFrame) -> Floats:
 
 
 def _key_picture(picture: VideoFrame, file: SegmentFile, offset: float) -> KeyPicture:
-    small = picture.reformat(
-        width=THUMBNAIL_WIDTH, height=THUMBNAIL_HEIGHT, format="yuv444p", interpolation="AREA"
+    small = _SCALER.reformat(
+        picture,
+        width=THUMBNAIL_WIDTH,
+        height=THUMBNAIL_HEIGHT,
+        format="yuv444p",
+        interpolation="AREA",
     ).to_ndarray()
     luma, blue, red = (tuple(map(int, plane.ravel())) for plane in small)
     return KeyPicture(
@@ -537,7 +551,7 @@ def _pictures(seen: _VideoData, edges: NDArray[np.float64]) -> list[PictureFrame
         frames.append(
             PictureFrame(
                 motion=round(float(np.log2(max(usual, 1.0))), 3),
-                jolt=round(float(np.log2(largest / max(np.median(around), 1.0))), 3),
+                jolt=round(float(np.log2(largest / max(median(around.tolist()), 1.0))), 3),
             )
         )
     return frames

@@ -26,10 +26,10 @@ def cpu_seconds(work: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def test_a_segment_is_analyzed_for_less_than_half_of_what_decoding_it_costs(
+def test_a_segment_is_analyzed_for_less_than_a_third_of_what_decoding_it_costs(
     tmp_path: Path,
 ) -> None:
-    """Measured: a fifth."""
+    """Measured: 0.17 to 0.19."""
     files = make_stream(tmp_path, 6)
     segments = tuple(
         SegmentFile(
@@ -45,7 +45,7 @@ def test_a_segment_is_analyzed_for_less_than_half_of_what_decoding_it_costs(
         for _ in range(ROUNDS)
     ]
     ours, decoding = map(min, zip(*rounds, strict=True))
-    assert ours < 0.5 * decoding
+    assert ours < decoding / 3
 
 
 def test_a_reload_costs_less_than_a_tenth_of_reading_a_long_playlist() -> None:
