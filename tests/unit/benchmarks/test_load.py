@@ -152,11 +152,11 @@ def quarter(**changes: object) -> Quarter:
         ({"memory": {"worker": 239.0}}, None),
         ({"memory": {"worker": 241.0}}, "worker grew from 200 to 241 MiB"),
         ({"missed": 1}, "1 segments were missed"),
-        ({"disk": 1300.0}, "more than 1200 s of media were stored"),
-        ({"disk": 1300.0, "behind": 200.0}, None),
+        ({"disk": 2000.0}, "more than 1800 s of media were stored"),
+        ({"disk": 2000.0, "behind": 200.0}, None),
         ({"events": 20_000}, "a history has 20000 events"),
     ],
 )
 def test_a_soak_says_what_grew(changes: dict[str, object], problem: str | None) -> None:
-    found = problems([quarter(), quarter(), quarter(), quarter(**changes)])
+    found = problems([quarter(), quarter(), quarter(), quarter(**changes)], pace=10.0)
     assert found == ([] if problem is None else [problem])
