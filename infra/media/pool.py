@@ -60,7 +60,7 @@ class MediaPool:
     Cancelling the awaiting task kills the child that works on it. Children die with this process,
     even when it is killed.
 
-    Each child is a pool of its own. In a pool of several, pebble (5.2) cannot always say whose task
+    Each child is a separate pool. In a pool of several, pebble (5.2) cannot always say whose task
     a dead child worked on: it then fails all tasks, or lets that one hang until its timeout.
 
     Args:
