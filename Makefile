@@ -78,6 +78,16 @@ fault-drills: setup ## Kill, cut off and fill each part during a stream, then au
 	@bin/locked-tools s3_server
 	@FAULT_DRILLS=1 $(BIN)/pytest tests/e2e/test_fault_drills.py $${DRILLS:+-k "$$DRILLS"}
 
+.venv/.fuzz: $(READY) requirements-fuzz.lock
+	@echo "installing what fuzzes into .venv" >&2
+	@VIRTUAL_ENV="$$PWD/.venv" bin/uv pip install --quiet --no-deps --require-hashes \
+	  -r requirements-fuzz.lock
+	@touch $@
+
+.PHONY: fuzz
+fuzz: setup .venv/.fuzz ## Mutate untrusted input, guided by coverage (FUZZ= names targets, FUZZ_SECONDS=60 for each)
+	@$(BIN)/python -m tests.fuzz --seconds $${FUZZ_SECONDS:-60} $${FUZZ:-}
+
 .PHONY: lint
 lint: $(READY) lint-deploy ## Check format, style, types, import contracts and deployments
 	@$(BIN)/ruff format --check --quiet .
@@ -146,6 +156,10 @@ bench: setup .venv/.bench ## Run the measurements (BENCH= names some)
 bench-short: setup ## Check the ratios that CI holds, in half a minute
 	@$(BIN)/pytest -q tests/integration/benchmarks
 
+.PHONY: soak
+soak: setup ## Follow one stream for a day of media at many times its pace (HOURS=24 PACE=30)
+	@$(BIN)/python -m benchmarks.load.soak --hours $${HOURS:-24} --pace $${PACE:-30}
+
 .PHONY: evaluate
 evaluate: setup .venv/.bench ## Compare what is found in your video with its truth (INPUT= TRUTH= GAME=)
 	@exec $(BIN)/python -m benchmarks.quality.evaluate "$${INPUT:?name your video}" \
@@ -191,6 +205,8 @@ lock: ## Lock the newest versions that pyproject.toml allows
 	  --constraint requirements.lock -o requirements-bench.lock
 	@bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header \
 	  --group pyproject.toml:footage --constraint requirements.lock -o requirements-footage.lock
+	@bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header \
+	  --group pyproject.toml:fuzz --constraint requirements.lock -o requirements-fuzz.lock
 	@bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header \
 	  --group pyproject.toml:deploy -o requirements-deploy.lock
 	@bin/uv pip compile --quiet --universal --generate-hashes --no-header --constraint requirements.lock \

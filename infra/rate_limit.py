@@ -101,10 +101,12 @@ class _Window:
         self.used = 0
 
     def move(self, now: float) -> None:
-        """Take off what is over."""
+        """Take off what is over, and what is in the future since the clock was set back."""
+        while self._uses and self._uses[-1][0] > now:
+            self.used -= self._uses.pop()[1]
         while self._uses and self._uses[0][0] < now - self._length:
             self.used -= self._uses.popleft()[1]
-        if self._others_at < now - self._length:
+        if not now - self._length <= self._others_at <= now:
             self._others = 0
 
     def add(self, now: float, units: int) -> None:

@@ -158,7 +158,7 @@ class PlaylistFollower:
         self._memory = cursor.memory
         self._head: int | None = None
         self._regression: _Regression | None = None
-        self._new_at = cursor.last_segment_at
+        self._new_at = _monotonic(cursor.last_segment_at)
         self._restarted = False
         self._playlist: MediaPlaylist | None = None
         self._unlisted_since: dict[int, float] = {}
@@ -481,14 +481,12 @@ class PlaylistFollower:
             durations=self._durations,
         )
         playlist = with_continued_numbers(listed, taken)
-        now = datetime.now(UTC)
-        elapsed = (now - self._new_at).total_seconds() if self._new_at else 0.0
         reading = assess_playlist(
             playlist,
             taken,
             believable=believable_jump(
                 playlist.segments,
-                elapsed=elapsed,
+                elapsed=time.monotonic() - self._new_at if self._new_at else 0.0,
                 interval=self.interval or self._pace.shortest_interval,
             ),
         )
@@ -575,9 +573,9 @@ class PlaylistFollower:
         fresh = [segment for segment in segments if segment.sequence >= self._next]
         if not fresh:
             return
-        self._pace.note_new(len(fresh), now=time.monotonic())
+        self._new_at = time.monotonic()
+        self._pace.note_new(len(fresh), now=self._new_at)
         self._choose_again_after = _FIRST_CHOICE_INTERVAL
-        self._new_at = now
         await self._roll_off(fresh[0], typical=fresh[0].duration, now=now)
         for segment in fresh:
             await self._take(segment, now)
@@ -773,6 +771,13 @@ class PlaylistFollower:
         last, times = self._verdict
         self._verdict = (verdict, times + 1 if last == verdict else 1)
         return self._verdict[1] >= of
+
+
+def _monotonic(moment: datetime | None) -> float | None:
+    """Return a moment of another process on this one's clock, which does not jump."""
+    if moment is None:
+        return None
+    return time.monotonic() - max(0.0, (datetime.now(UTC) - moment).total_seconds())
 
 
 def _absence(cursor: IngestCursor) -> float:

@@ -29,10 +29,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from app.dev.supervisor import accepts, free_ports
+from app.dev.supervisor import free_ports
 from benchmarks.load.baseline import measure_plain_ffmpeg
 from benchmarks.load.dollars import dollars_of_hour
-from benchmarks.load.origin import package
+from benchmarks.load.origin import package, start_origin
 from benchmarks.load.probe import MEDIA_CHILDREN, StackProbe, busiest_functions
 from benchmarks.load.report import Latencies, Neighbor, Report, table
 from benchmarks.load.span import Span
@@ -41,7 +41,6 @@ from benchmarks.quality.report import machine
 from benchmarks.scale.figures import ScaleFigures
 from demo.match import ensure_match
 from demo.stack import Stack
-from infra.child_process import ChildProcess
 from tests.fakes.s3_server import S3Server, find_s3_server
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -108,7 +107,8 @@ async def _measure(options: argparse.Namespace, videos: Sequence[Path]) -> Repor
             stack.enter_context(tempfile.TemporaryDirectory(prefix="load-", dir=options.home))
         )
         origin_port, metrics_port = free_ports(2)
-        await _start_origin(stack, videos[0].parent, port=origin_port, log=folder / "origin.log")
+        served = await start_origin(videos[0].parent, port=origin_port, log=folder / "origin.log")
+        stack.callback(served.stop)
         origin, names = f"http://127.0.0.1:{origin_port}", [each.name for each in videos]
         plain = await measure_plain_ffmpeg(
             _plain_urls(origin, names, options.streams), folder / "plain", seconds=_BASELINE
@@ -213,17 +213,6 @@ def _plain_urls(origin: str, videos: Sequence[str], streams: int) -> list[str]:
         f"{origin}/{videos[number % len(videos)]}/{now - 20_000 - 400 * number}/plain/index.m3u8"
         for number in range(streams)
     ]
-
-
-async def _start_origin(stack: AsyncExitStack, videos: Path, *, port: int, log: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.load.origin", str(videos), str(port)]
-    process = ChildProcess(command, log=log)
-    stack.callback(process.stop)
-    async with asyncio.timeout(_START_TIMEOUT):
-        while not accepts(port):
-            if not process.running():
-                raise SystemExit(f"The origin did not start: {process.last_words()}")
-            await asyncio.sleep(0.1)
 
 
 def _start_s3(stack: AsyncExitStack, home: Path, folder: Path) -> dict[str, str]:

@@ -1,14 +1,17 @@
 """One origin for all streams: `python -m benchmarks.load.origin FOLDER PORT`.
 
 `/<video>/<begin>/<name>/master.m3u8` is a live stream that began at `begin` (milliseconds since the
-epoch) and plays the segments of `FOLDER/<video>` again and again. Everything follows from the URL
+epoch) and plays the segments of `FOLDER/<video>` again and again, `--pace` times as fast as they
+last. Everything follows from the URL
 and the clock, so a stream costs the origin two small responses for each segment.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import subprocess
+import sys
 import time
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -19,6 +22,8 @@ from typing import Final
 
 from aiohttp import web
 
+from app.dev.supervisor import accepts
+from infra.child_process import ChildProcess
 from infra.media.ffmpeg import find_ffmpeg
 
 LISTED: Final = 5
@@ -26,14 +31,21 @@ LISTED: Final = 5
 
 _KEPT: Final = 10  # segments that are served after they have left the playlist
 _SEGMENT_SECONDS: Final = 2
+_START_TIMEOUT: Final = 120.0
 
 
 @dataclass(frozen=True)
 class LoopedVideo:
-    """Segments that are played again and again; `durations` in seconds."""
+    """Segments that are played again and again.
+
+    Attributes:
+        durations: in seconds.
+        listed: segments in a playlist.
+    """
 
     folder: Path
     durations: tuple[float, ...]
+    listed: int = LISTED
 
     def published(self, seconds: float) -> int:
         """Return how many segments are complete after so many seconds."""
@@ -51,7 +63,7 @@ class LoopedVideo:
         published = self.published(now - begin)
         if not published:
             return None
-        first = max(0, published - LISTED)
+        first = max(0, published - self.listed)
         count = len(self.durations)
         lines = [
             "#EXTM3U",
@@ -74,7 +86,7 @@ class LoopedVideo:
     def segment(self, number: int, begin: float, *, now: float) -> Path | None:
         """Return the file of a segment that is served at `now`."""
         age = self.published(now - begin) - number
-        if not 0 < age <= LISTED + _KEPT:
+        if not 0 < age <= self.listed + _KEPT:
             return None
         return self.folder / f"{number % len(self.durations)}.ts"
 
@@ -98,23 +110,38 @@ def package(video: Path, folder: Path, *, height: int) -> Path:
     return folder
 
 
-def read_video(folder: Path) -> LoopedVideo:
+def read_video(folder: Path, *, listed: int = LISTED) -> LoopedVideo:
     """Read what `package` made."""
     lines = (folder / "index.m3u8").read_text("utf-8").splitlines()
     durations = [float(line[8:].rstrip(",")) for line in lines if line.startswith("#EXTINF:")]
-    return LoopedVideo(folder, tuple(durations))
+    return LoopedVideo(folder, tuple(durations), listed)
+
+
+async def start_origin(
+    folder: Path, *, port: int, log: Path, pace: float = 1.0, listed: int = LISTED
+) -> ChildProcess:
+    """Start this origin as a process, and wait until it answers."""
+    command = [sys.executable, "-m", "benchmarks.load.origin", str(folder), str(port)]
+    process = ChildProcess([*command, "--pace", str(pace), "--listed", str(listed)], log=log)
+    async with asyncio.timeout(_START_TIMEOUT):
+        while not accepts(port):
+            if not process.running():
+                raise SystemExit(f"The origin did not start: {process.last_words()}")
+            await asyncio.sleep(0.1)
+    return process
 
 
 _MASTER: Final = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=900000\nindex.m3u8\n"
 _TYPE: Final = "application/vnd.apple.mpegurl"
 
 
-def application(videos: dict[str, LoopedVideo]) -> web.Application:
+def application(videos: dict[str, LoopedVideo], *, pace: float = 1.0) -> web.Application:
     """Return the server."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
         video = videos.get(request.match_info["video"])
-        begin, now = int(request.match_info["begin"]) / 1000, time.time()
+        begin = int(request.match_info["begin"]) / 1000
+        now = begin + pace * (time.time() - begin)
         name, _, suffix = request.match_info["file"].partition(".")
         if video is None:
             raise web.HTTPNotFound
@@ -138,10 +165,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load.origin", description=__doc__)
     parser.add_argument("folder", type=Path, help="has a folder for each video")
     parser.add_argument("port", type=int)
+    parser.add_argument("--pace", type=float, default=1.0, help="media seconds in a second")
+    parser.add_argument("--listed", type=int, default=LISTED, help="segments in a playlist")
     options = parser.parse_args()
-    found = {each.parent.name: read_video(each.parent) for each in options.folder.glob("*/*.m3u8")}
+    found = {
+        each.parent.name: read_video(each.parent, listed=options.listed)
+        for each in options.folder.glob("*/*.m3u8")
+    }
     web.run_app(
-        application(found), host="127.0.0.1", port=options.port, print=None, access_log=None
+        application(found, pace=options.pace),
+        host="127.0.0.1",
+        port=options.port,
+        print=None,
+        access_log=None,
     )
 
 

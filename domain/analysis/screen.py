@@ -245,10 +245,10 @@ def read_score(text: str, sides: int | None) -> Score | None:
     """
     plain = _DIGITS.sub(lambda each: each[0].translate(_AS_DIGITS), without_clock(text))
     two = _TWO_SIDES.search(plain)
+    if two is None and _NUMBER.search(plain) is None:
+        two = _TWO_SIDES.search(text)  # `21:18` alone is a score
     if two and sides in {None, 2}:
         return int(two[1]), int(two[2])
-    if _NUMBER.search(plain) is None and (two := _TWO_SIDES.search(text)):
-        return int(two[1]), int(two[2])  # `21:18` alone is a score
     numbers = tuple(int(each) for each in _NUMBER.findall(plain))
     if numbers and sides in {None, len(numbers)}:
         return numbers

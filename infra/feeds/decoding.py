@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import NoReturn
+from codecs import BOM_UTF8
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
+from pydantic_core import from_json
 
 from domain.feed.adapters.fields import FeedFormatError
 
@@ -32,20 +32,15 @@ def decode_xml(message: bytes) -> Element:
 
 
 def decode_json(message: bytes) -> object:
-    """Return a JSON value.
+    """Return a JSON value, whose texts are valid Unicode.
 
     Raises:
-        FeedFormatError: it is not JSON, or nested too deeply.
+        FeedFormatError: it is not JSON, nested too deeply, or has half of a surrogate pair.
     """
     try:
-        return json.loads(message, parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise FeedFormatError("message", "the JSON is nested too deeply") from error
+        value: object = from_json(message.removeprefix(BOM_UTF8), allow_inf_nan=False)
     except ValueError as error:
         raise FeedFormatError(
             "message", f"it is not JSON: {error}; write each message on one line"
         ) from error
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
+    return value

@@ -15,14 +15,14 @@ import pickle
 import resource
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, TypeVarTuple
 
 import structlog
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -31,6 +31,9 @@ _log = structlog.get_logger(__name__)
 
 # A child is replaced after this many tasks, which bounds what a leak in a codec can add up to.
 _TASKS_PER_CHILD: Final = 2_000
+
+# Seconds between two looks at whether a child has taken its task.
+_START_CHECK: Final = 0.1
 
 # prctl(2) PR_SET_PDEATHSIG: the signal a process gets when its parent dies.
 _PR_SET_PDEATHSIG: Final = 1
@@ -51,11 +54,14 @@ class MediaTimeout(MediaError):  # noqa: N818 names what happened
 
 
 class MediaPool:
-    """A bounded pool of child processes for work on untrusted media.
+    """A bounded set of child processes for work on untrusted media.
 
-    One task runs in one child at a time; further tasks wait for a free child. Cancelling the
-    awaiting task kills the child that works on it. Children die with this process, even when it
-    is killed, and a pool that breaks is replaced at the next task.
+    One task runs in one child at a time; further tasks wait for a free child, oldest first.
+    Cancelling the awaiting task kills the child that works on it. Children die with this process,
+    even when it is killed.
+
+    Each child is a separate pool. In a pool of several, pebble (5.2) cannot always say whose task
+    a dead child worked on: it then fails all tasks, or lets that one hang until its timeout.
 
     Args:
         processes: how many children, hence tasks at once.
@@ -71,9 +77,10 @@ class MediaPool:
         self._memory_bytes = memory_bytes
         self._cpu_seconds = cpu_seconds
         self._timeout = timeout
-        self._pool: ProcessPool | None = None
+        self._children = [_Child(memory_bytes) for _ in range(processes)]
+        self._free = list(self._children)
+        self._waiting: deque[asyncio.Future[_Child]] = deque()
         self._running: set[asyncio.Future[Any]] = set()
-        self._lock = asyncio.Lock()
 
     async def run(self, fn: Callable[[*Ts], T], *args: *Ts) -> T:
         """Run `fn(*args)` in a child and return its result.
@@ -86,38 +93,57 @@ class MediaPool:
             MediaTimeout: the task took longer than the pool allows.
             Exception: any exception that `fn` raised.
         """
-        pool = await self._running_pool()
+        child = await self._take()
         try:
-            scheduled = pool.schedule(
-                _run_limited, args=(self._cpu_seconds, fn, args), timeout=self._timeout
-            )
+            pool = await child.running_pool()
+            return await self._run(pool, fn, args)
+        finally:
+            self._give_back(child)
+
+    async def _run(self, pool: ProcessPool, fn: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
+        try:
+            scheduled = pool.schedule(_run_limited, args=(self._cpu_seconds, fn, args))
         except RuntimeError:  # broke since the check
-            raise MediaCrashed("the pool of media processes broke and is being replaced") from None
+            raise MediaCrashed("the media process died while it was idle") from None
         future: asyncio.Future[T] = asyncio.wrap_future(scheduled)
         self._running.add(future)
         future.add_done_callback(self._running.discard)
         try:
+            if not await self._ends_in_time(future, scheduled):
+                raise MediaTimeout(f"took longer than {self._timeout:g} s")
             return await future
-        except FutureTimeoutError:
-            raise MediaTimeout(f"took longer than {self._timeout:g} s") from None
         except ProcessExpired as error:
             if error.exitcode in _CPU_LIMIT_SIGNALS:
                 raise MediaTimeout(f"used more than {self._cpu_seconds} s of CPU") from None
             raise MediaCrashed(f"the media process died (exit code {error.exitcode})") from None
         except BrokenProcessPool:
-            raise MediaCrashed("the pool of media processes broke and is being replaced") from None
+            raise MediaCrashed("the media process died as it began") from None
         except MemoryError:
             limit = self._memory_bytes >> 20
             raise MediaCrashed(f"needed more than {limit} MiB of memory") from None
+        finally:
+            future.cancel()
+
+    async def _ends_in_time(self, future: asyncio.Future[T], scheduled: ProcessFuture[T]) -> bool:
+        """Wait for the end of a task, at most `timeout` from when its child took it.
+
+        pebble measures timeouts by the wall clock: a clock set forward would end every task.
+        """
+        clock = asyncio.get_running_loop().time
+        until = math.inf
+        while not future.done() and clock() < until:
+            if until == math.inf and scheduled.running():
+                until = clock() + self._timeout
+            pause = _START_CHECK if until == math.inf else until - clock()
+            await asyncio.wait({future}, timeout=pause)
+        return future.done()
 
     async def close(self) -> None:
         """Stop every child; tasks under way are cancelled. Closing twice is no error."""
-        async with self._lock:
-            pool, self._pool = self._pool, None
-        for future in tuple(self._running):
+        for future in (*self._waiting, *self._running):
             future.cancel()
-        if pool is not None:
-            await asyncio.to_thread(_stop, pool)
+        for child in self._children:
+            await child.stop()
 
     async def __aenter__(self) -> Self:
         return self
@@ -130,14 +156,48 @@ class MediaPool:
     ) -> None:
         await self.close()
 
-    async def _running_pool(self) -> ProcessPool:
-        async with self._lock:
-            if self._pool is None or not self._pool.active:
-                if self._pool is not None:
-                    _log.warning("media_pool_replaced")
-                    await asyncio.to_thread(_stop, self._pool)
-                self._pool = await asyncio.to_thread(self._start)
-            return self._pool
+    async def _take(self) -> _Child:
+        if self._free:
+            return self._free.pop()
+        waiter: asyncio.Future[_Child] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():  # given a child at the same moment
+                self._give_back(waiter.result())
+            raise
+
+    def _give_back(self, child: _Child) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(child)
+                return
+        self._free.append(child)
+
+
+class _Child:
+    """One child process, replaced when it dies; used by one task at a time."""
+
+    def __init__(self, memory_bytes: int) -> None:
+        self._memory_bytes = memory_bytes
+        self._pool: ProcessPool | None = None
+
+    async def running_pool(self) -> ProcessPool:
+        """Return the pool of this one child, started if necessary."""
+        if self._pool is None or not self._pool.active:
+            if self._pool is not None:
+                _log.warning("media_process_replaced")
+                await self.stop()
+            self._pool = await asyncio.to_thread(self._start)
+        return self._pool
+
+    async def stop(self) -> None:
+        """Stop it; stopping twice is no error."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await asyncio.to_thread(_stop, pool)
 
     def _start(self) -> ProcessPool:
         # Not fork: this process has threads, and a forked child would inherit their locks. Each
@@ -145,13 +205,13 @@ class MediaPool:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["av"])
         pool = ProcessPool(
-            max_workers=self.processes,
+            max_workers=1,
             max_tasks=_TASKS_PER_CHILD,
             initializer=_confine,
             initargs=(self._memory_bytes,),
             context=context,
         )
-        _ = pool.active  # starts the children now, off the event loop
+        _ = pool.active  # starts the child now, off the event loop
         return pool
 
 

@@ -136,9 +136,11 @@ class DrillInstallation:
         for part in (self.parts["api"], self.parts["worker"], *self.further):
             part.stop()
 
-    def worker(self, name: str) -> ChildProcess:
-        """Start another worker."""
-        return ChildProcess(command("worker"), log=self.logs / f"{name}.log", env=self.settings)
+    def worker(self, name: str, **settings: str) -> ChildProcess:
+        """Start another worker; `settings` are further environment variables."""
+        return ChildProcess(
+            command("worker"), log=self.logs / f"{name}.log", env=self.settings | settings
+        )
 
 
 @asynccontextmanager

@@ -10,6 +10,8 @@ import asyncio
 import os
 import random
 import resource
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -122,6 +124,33 @@ async def roll(scene: Scene) -> None:
     await asyncio.to_thread(replacement.stop)
 
 
+async def jump(seconds: int, scene: Scene) -> None:
+    """Set the wall clock of the worker, and of nothing else, for a while."""
+    installation = scene.installation
+    clock, shim = installation.logs / "clock", installation.logs / "shifted_clock.so"
+    clock.write_text("0")
+    source = Path(__file__).parents[1] / "fakes" / "shifted_clock.c"
+    await asyncio.to_thread(
+        subprocess.run, ["cc", "-shared", "-fPIC", "-o", str(shim), str(source)], check=True
+    )
+    worker = installation.parts["worker"]
+    assert isinstance(worker, ProcessPart)
+    await asyncio.to_thread(worker.stop)
+    jumping = installation.worker(
+        "jumping",
+        LD_PRELOAD=str(shim),
+        CLOCK_OFFSET_FILE=str(clock),
+    )
+    installation.further.append(jumping)
+    await asyncio.sleep(2 * OUTAGE)
+    for ahead in (seconds, 0):
+        clock.write_text(str(ahead))
+        await asyncio.sleep(OUTAGE)
+    assert jumping.running(), jumping.last_words()
+    await asyncio.to_thread(jumping.stop)
+    await asyncio.to_thread(worker.start)
+
+
 async def nothing(_: Scene) -> None:
     """The fault is in the stream, or at its receiver."""
 
@@ -159,6 +188,11 @@ FAULT_DRILLS: Final = {
         f"{how.__name__}-{name}": FaultDrill(partial(how, name))
         for how in (cut, refuse, delay, lose)
         for name in ("origin", "database", "store", "temporal")
+    },
+    **{
+        f"clock-{name}": FaultDrill(partial(jump, seconds))
+        for name, seconds in (("forward", 3600), ("back", -3600))
+        if shutil.which("cc")
     },
     "throttled-store": FaultDrill(throttle),
     "full-disk": FaultDrill(fill_disk),

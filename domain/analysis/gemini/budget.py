@@ -378,10 +378,16 @@ class FairQueue(Model):
         )
 
     def in_minute_of(self, at: float) -> FairQueue:
-        """Return the queue at a time, without tenants that neither used anything nor wait."""
-        minute = max(self.minute, int(at // MINUTE))
-        if minute == self.minute:
+        """Return the queue at a time, without tenants that neither used anything nor wait.
+
+        The minute does not go back for a worker whose clock is a little behind; one that is further
+        ahead comes from a clock that was set back since, and the queue begins again.
+        """
+        minute = int(at // MINUTE)
+        if minute <= self.minute <= minute + 1:
             return self
+        if minute < self.minute:
+            return FairQueue(minute=minute)
         gone = minute - self.minute
         places = {
             tenant: TenantQuota(

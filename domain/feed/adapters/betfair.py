@@ -5,6 +5,7 @@ Mapping: `docs/feeds.md`. Historic files have the same messages.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final
@@ -35,7 +36,7 @@ _NAMES: Final = {
     "SET_WINNER": "set_winner",
     "TO_QUALIFY": "qualification",
 }
-_TOTAL: Final = "OVER_UNDER_"
+_TOTAL: Final = re.compile(r"OVER_UNDER_([0-9]{1,4})")
 _RESULTS: Final = {
     "WINNER": BetResult.WON,
     "PLACED": BetResult.WON,
@@ -179,8 +180,8 @@ def _described(market_id: str, definition: dict[str, Any], where: str) -> KnownM
     kind = definition.get("marketType")
     if not isinstance(kind, str):
         return KnownMarket(match=match, name=f"betfair:{market_id}")
-    if kind.startswith(_TOTAL) and kind.removeprefix(_TOTAL).isdigit():
-        line = int(kind.removeprefix(_TOTAL)) / 10
+    if total := _TOTAL.fullmatch(kind):
+        line = int(total[1]) / 10
         return KnownMarket(match=match, name=f"total_goals total={line:g}")
     return KnownMarket(match=match, name=market_key(_NAMES.get(kind, kind.lower())))
 

@@ -22,6 +22,7 @@ from domain.profiles.model import Hud
 from infra.media.pool import MediaPool
 from infra.media.signals import SegmentFile, measure_segments
 from tests.factories.scenes import STARTED, STREAM, TENANT, Film, Scene, film_scene, store_scene
+from tests.fakes.crashing_media_pool import CRASHING, CrashingMediaPool
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +122,17 @@ async def test_corrupt_and_missing_segments_are_counted_and_passed_over(
     assert (gap.start, gap.duration, gap.reason) == (6.0, 6.0, GapReason.CORRUPT)
     assert (gap.first_sequence, gap.last_sequence, gap.anchor_at) == (3, 5, 6.0)
     assert result.analyzed_seconds == pytest.approx((6.0, 0.0, *[6.0] * 4, 4.0), abs=0.3)
+    assert [each.peak for each in result.candidates] == pytest.approx([scene.peak], abs=1.0)
+
+
+async def test_a_segment_that_crashes_the_decoder_costs_itself_alone(scene: Scene) -> None:
+    crashing = scene.segments[3].key
+    await scene.store.put(crashing, await scene.store.read(crashing) + CRASHING)
+    async with CrashingMediaPool(processes=1) as pool:
+        result = await Analyzer(scene, pool).analyze(*scene.windows(), previous=None, last=True)
+        assert pool.crashes == 2  # its window, then it alone
+    (gap,) = result.gaps
+    assert (gap.first_sequence, gap.last_sequence, gap.reason) == (3, 3, GapReason.CORRUPT)
     assert [each.peak for each in result.candidates] == pytest.approx([scene.peak], abs=1.0)
 
 

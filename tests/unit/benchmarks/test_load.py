@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from benchmarks.load.origin import LoopedVideo
 from benchmarks.load.probe import HistoryCounts, Snapshot, busiest_functions
 from benchmarks.load.report import figures_of
+from benchmarks.load.soak import Quarter, problems
 from benchmarks.load.span import Span
 
 seconds = st.lists(st.floats(0.0, 1e4), min_size=1, max_size=60)
@@ -120,3 +122,42 @@ def test_a_profile_names_our_functions_with_what_they_call_and_the_innermost_one
         "- 60 % in `poll (activities/poll.py)`",
         "- 30 % in `read (httpx/client.py)`",
     ]
+
+
+def test_a_stream_at_a_pace_is_served_by_its_own_length_of_list() -> None:
+    video = LoopedVideo(Path("/video"), (2.0,), listed=30)
+    playlist = video.playlist(0.0, now=100.0)
+    assert playlist is not None
+    assert playlist.count("#EXTINF") == 30
+    assert video.segment(20, 0.0, now=100.0) is not None
+
+
+def quarter(**changes: object) -> Quarter:
+    settled = Quarter(
+        media=3600.0,
+        behind=0.0,
+        missed=0,
+        memory={"worker": 200.0, "temporal": 100.0},
+        disk=800.0,
+        runs=1,
+        events=500,
+    )
+    return replace(settled, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({}, None),
+        ({"memory": {"worker": 239.0}}, None),
+        ({"memory": {"worker": 241.0}}, "worker grew from 200 to 241 MiB"),
+        ({"memory": {"worker": 200.0, "temporal": 900.0}}, None),
+        ({"missed": 1}, "1 segments were missed"),
+        ({"disk": 2000.0}, "more than 1800 s of media were stored"),
+        ({"disk": 2000.0, "behind": 200.0}, None),
+        ({"events": 20_000}, "a history has 20000 events"),
+    ],
+)
+def test_a_soak_says_what_grew(changes: dict[str, object], problem: str | None) -> None:
+    found = problems([quarter(), quarter(), quarter(), quarter(**changes)], pace=10.0)
+    assert found == ([] if problem is None else [problem])

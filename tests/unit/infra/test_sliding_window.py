@@ -32,3 +32,13 @@ async def test_a_look_leaves_nothing_behind() -> None:
     with patch("time.time", return_value=START):
         assert await windows.get_moving_window("nobody", 5, 10) == (START, 0)
     assert len(windows) == 0
+
+
+async def test_a_clock_that_is_set_back_blocks_no_owner() -> None:
+    windows = SlidingWindowStorage()
+    with patch("time.time", return_value=START + 3600):
+        assert await windows.acquire_entry("owner", 1, 10)
+        assert not await windows.acquire_entry("owner", 1, 10)
+    with patch("time.time", return_value=START):
+        assert await windows.acquire_entry("owner", 1, 10)
+        assert not await windows.acquire_entry("owner", 1, 10)

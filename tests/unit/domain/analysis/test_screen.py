@@ -47,6 +47,11 @@ def words(shown: Shown, hud: Hud = SOCCER, holds: HudKind | None = HudKind.SCORE
     return [fact.words for fact in facts(shown, hud, holds)]
 
 
+def test_a_clock_in_the_place_of_a_counter_is_no_score() -> None:
+    shown = [(0.0, "FRAGS 17"), (2.0, "FRAGS 17"), (4.0, "2:15"), (6.0, "2:15"), (60.0, "2:15")]
+    assert words(shown) == []
+
+
 @pytest.mark.parametrize(
     ("text", "sides", "score"),
     [
@@ -55,6 +60,7 @@ def words(shown: Shown, hud: Hud = SOCCER, holds: HudKind | None = HudKind.SCORE
         ("ARS 2 1 CHE 45:12", None, (2, 1)),
         ("2:1", None, (2, 1)),
         ("21:18", None, (21, 18)),
+        ("21:18", 1, None),
         ("FRAGS 17", None, (17,)),
         ("Q4 88 91 2:05", None, (88, 91)),
         ("6 4 3 6 2 1", None, (6, 4, 3, 6, 2, 1)),

@@ -34,12 +34,18 @@ def test_an_xml_message_is_read() -> None:
     assert decode_xml(b'<alive product="1"/>').get("product") == "1"
 
 
-@pytest.mark.parametrize("message", [b"", b"{", b'{"odds": NaN}', b"\xff"])
+@pytest.mark.parametrize(
+    "message", [b"", b"{", b'{"odds": NaN}', b"\xff", rb'{"market": "\ud800"}']
+)
 def test_what_is_not_json_is_named(message: bytes) -> None:
     with pytest.raises(FeedFormatError, match="it is not JSON"):
         decode_json(message)
 
 
 def test_json_that_is_nested_too_deeply_is_refused() -> None:
-    with pytest.raises(FeedFormatError, match="nested too deeply"):
+    with pytest.raises(FeedFormatError, match="recursion limit"):
         decode_json(b"[" * 200_000)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_message() -> None:
+    assert decode_json(b'\xef\xbb\xbf{"op": "mcm"}') == {"op": "mcm"}

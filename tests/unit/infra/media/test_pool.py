@@ -87,6 +87,34 @@ async def test_a_crash_costs_its_own_task_only(pool: MediaPool) -> None:
     assert await pool.run(double, 2) == 4
 
 
+async def test_a_crash_disturbs_no_other_task() -> None:
+    async with MediaPool(processes=2, memory_bytes=1 << 30, cpu_seconds=1, timeout=60.0) as pool:
+        assert [*await asyncio.gather(pool.run(double, 1), pool.run(double, 2))] == [2, 4]
+        beside = asyncio.create_task(pool.run(sleep, 2.0))
+        crashing = [asyncio.create_task(pool.run(crash, signal.SIGSEGV)) for _ in range(3)]
+        waiting = [asyncio.create_task(pool.run(double, number)) for number in range(3)]
+        ended = await asyncio.gather(*crashing, return_exceptions=True)
+        assert [type(each) for each in ended] == [MediaCrashed] * 3
+        assert await asyncio.gather(*waiting) == [0, 2, 4]
+        await beside
+
+
+@pytest.mark.parametrize("hour", [3600.0, -3600.0])
+async def test_a_clock_that_jumps_changes_no_limit(
+    monkeypatch: pytest.MonkeyPatch, hour: float
+) -> None:
+    wall_clock = time.time
+    async with MediaPool(processes=1, memory_bytes=1 << 30, cpu_seconds=1, timeout=2.0) as pool:
+        await pool.run(double, 1)
+        for seconds, is_late in ((1.0, False), (60.0, True)):
+            task = asyncio.create_task(pool.run(sleep, seconds))
+            await asyncio.sleep(0.5)
+            monkeypatch.setattr(time, "time", lambda: wall_clock() + hour)
+            ended = (await asyncio.gather(task, return_exceptions=True))[0]
+            assert isinstance(ended, MediaTimeout) is is_late
+            monkeypatch.setattr(time, "time", wall_clock)
+
+
 async def test_wall_time_is_bounded() -> None:
     async with MediaPool(processes=1, memory_bytes=1 << 30, cpu_seconds=1, timeout=0.2) as pool:
         with pytest.raises(MediaTimeout):

@@ -79,3 +79,15 @@ def test_no_more_is_taken_in_a_minute_than_the_quota(
         if delay is None:
             taken[int(at // MINUTE)] += tokens
     assert all(total <= LIMITS.tokens_per_minute for total in taken.values())
+
+
+def test_a_clock_that_is_set_back_does_not_block_the_quota() -> None:
+    queue = run([BIG], 80, queue=FairQueue(), at=BEGIN + 60 * MINUTE)
+    _, got = served([BIG], 60, queue=queue, at=BEGIN)
+    assert got[BIG] >= LIMITS.requests_per_minute * 0.8
+
+
+def test_a_worker_whose_clock_is_seconds_behind_gets_no_second_quota() -> None:
+    queue = run([BIG], 59, queue=FairQueue(), at=BEGIN + MINUTE)
+    _, got = served([BIG], 5, queue=queue, at=BEGIN + MINUTE - 5)
+    assert got[BIG] == 0

@@ -64,6 +64,7 @@ def test_a_market_of_another_match_is_left_out() -> None:
     ("kind", "market"),
     [
         ("OVER_UNDER_25", "total_goals total=2.5"),
+        ("OVER_UNDER_²", "over_under_²"),
         ("NEXT_GOAL", "next_goal"),
         ("HALF_TIME", "half_time"),
         (None, "betfair:1.2001"),

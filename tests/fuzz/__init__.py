@@ -1,0 +1,1 @@
+"""Untrusted input, mutated: targets, their seeds, and the driver of `make fuzz`."""
