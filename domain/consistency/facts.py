@@ -197,6 +197,15 @@ class UndeliveredEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BatchFacts:
+    """A batch of exports that is not finished."""
+
+    id: UUID
+    status: ExportStatus
+    quiet: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class UsageTotals:
     """Usage of one kind for a stream: as single events, and as the sums of its hours."""
 

@@ -31,6 +31,8 @@ class FindingCode(StrEnum):
     DELIVERY_STUCK = "delivery_stuck"
     ATTEMPTS_DIFFER = "attempts_differ"
     FEED_EVENT_UNRESOLVED = "feed_event_unresolved"
+    INBOUND_EVENT_PENDING = "inbound_event_pending"
+    BATCH_STUCK = "batch_stuck"
     USAGE_MISSING = "usage_missing"
     USAGE_REPEATED = "usage_repeated"
     USAGE_HOURS_DIFFER = "usage_hours_differ"
@@ -75,6 +77,12 @@ REMEDIES: Final = {
     FindingCode.DELIVERY_STUCK: _RECONCILE,
     FindingCode.ATTEMPTS_DIFFER: _REPORT,
     FindingCode.FEED_EVENT_UNRESOLVED: "Check that a worker runs; send the event again if not.",
+    FindingCode.INBOUND_EVENT_PENDING: (
+        "Check that a worker runs, and its log for why the events cannot be applied."
+    ),
+    FindingCode.BATCH_STUCK: (
+        "Cancel the batch and resume it: POST /v1/export-batches/{batch_id}/cancel, then /resume."
+    ),
     FindingCode.USAGE_MISSING: _REPORT,
     FindingCode.USAGE_REPEATED: _REPORT,
     FindingCode.USAGE_HOURS_DIFFER: _REPORT,

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from domain.clips.models import ClipStatus
 from domain.consistency.facts import (
+    BatchFacts,
     ClipFacts,
     DeliveryFacts,
     ExportFacts,
@@ -30,6 +31,7 @@ from domain.consistency.findings import AuditFinding, FindingCode
 from domain.exports.models import FINISHED, ExportStatus
 from domain.feed.models import FeedOutcome
 from domain.highlights.selection import HIDDEN, DecisionStatus
+from domain.hms.messages import SessionRef
 from domain.media.segments import StoredObject
 from domain.streams.reconciliation import ExecutionState
 from domain.streams.status import StreamStatus
@@ -516,6 +518,32 @@ def left_workflow(tenant_id: UUID, workflow_id: str, *, status: str | None) -> A
         problem="It runs, and it has no row."
         if status is None
         else f"It runs, and its row says {status}.",
+    )
+
+
+def pending_session(ref: SessionRef, *, grace: float) -> AuditFinding:
+    """Return the finding that 100ms events of a session were stored and not applied in time."""
+    return AuditFinding(
+        code=FindingCode.INBOUND_EVENT_PENDING,
+        tenant_id=ref.tenant_id,
+        stream_id=None,
+        subject=f"connection {ref.connection_id}, {ref.partition}",
+        problem=f"An event was stored more than {grace:.0f} s ago, and has no outcome.",
+    )
+
+
+def stuck_batch(
+    tenant_id: UUID, batch: BatchFacts, state: ExecutionState, *, grace: float
+) -> AuditFinding | None:
+    """Return the finding that no workflow advances a batch of exports; None if one does."""
+    if state.is_running or batch.quiet < grace:
+        return None
+    return AuditFinding(
+        code=FindingCode.BATCH_STUCK,
+        tenant_id=tenant_id,
+        stream_id=None,
+        subject=f"batch {batch.id}",
+        problem=f"It is {batch.status.value}, and its workflow is {state.value}.",
     )
 
 

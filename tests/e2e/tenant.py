@@ -130,6 +130,22 @@ class Tenant:
         assert response.status_code == httpx.codes.CREATED, response.text
         return str(response.json()["secret"])
 
+    async def unsubscribe(self) -> None:
+        """Delete all webhook endpoints, and with them their deliveries."""
+        response = (await self._http.get("/v1/webhooks")).raise_for_status()
+        for each in response.json()["data"]:
+            (await self._http.delete(f"/v1/webhooks/{each['id']}")).raise_for_status()
+
+    async def deliveries(self, **query: str) -> list[dict[str, Any]]:
+        """Read deliveries to the endpoints that there are, the newest hundred of each."""
+        found: list[dict[str, Any]] = []
+        for each in (await self._http.get("/v1/webhooks")).raise_for_status().json()["data"]:
+            response = await self._http.get(
+                f"/v1/webhooks/{each['id']}/deliveries", params={"limit": "100", **query}
+            )
+            found += response.raise_for_status().json()["data"]
+        return found
+
     async def until_a_clip_is_wanted(self, stream_id: str, *, seconds: float) -> None:
         """Wait until the first clip of a stream is being made."""
         async with asyncio.timeout(seconds):

@@ -38,6 +38,8 @@ PACE: Final = 4.0 if ALL else 6.0
 LIMIT: Final = 240.0
 OUTAGE: Final = 8.0
 _FILE_LIMIT: Final = 64 << 10
+_TOO_LATE: Final = 20.0
+"""Seconds after which the sender has given up (HIGHLIGHTS_WEBHOOK_TIMEOUT is 15)."""
 _SLOW_DOWN: Final = (
     b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce your rate.</Message></Error>"
 )
@@ -155,10 +157,31 @@ async def nothing(_: Scene) -> None:
     """The fault is in the stream, or at its receiver."""
 
 
-async def lie(_: Received) -> int:
-    """Answer late, then refuse, then accept."""
-    await asyncio.sleep(random.choice((0.0, 0.5, 12.0)))
-    return random.choice((200, 302, 429, 500))
+class LyingEndpoint:
+    """Answers late, or too late, and refuses or accepts at random, until it becomes honest.
+
+    Attributes:
+        accepted: ids of the events that it accepted, also if the sender had given up by then.
+    """
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._is_honest = False
+        self.accepted: set[str] = set()
+
+    def be_honest(self) -> None:
+        """Accept everything at once from now on."""
+        self._is_honest = True
+
+    async def answer(self, request: Received) -> int:
+        """Return the status of an answer."""
+        status = 204
+        if not self._is_honest:
+            await asyncio.sleep(self._chance.choice((0.0, 0.5, 12.0, _TOO_LATE)))
+            status = self._chance.choice((200, 302, 429, 500))
+        if status < 300:
+            self.accepted.add(request.headers["webhook-id"])
+        return status
 
 
 NO_FAULTS: Final = Faults()
@@ -172,11 +195,13 @@ class FaultDrill:
         fault: what happens in the middle of the stream.
         faults: of the stream itself.
         may_miss: True if segments may be lost; they are gaps then.
+        delivers: True if the drill waits until the endpoint has accepted every event.
     """
 
     fault: Fault
     faults: Faults = NO_FAULTS
     may_miss: bool = False
+    delivers: bool = False
 
 
 FAULT_DRILLS: Final = {
@@ -197,7 +222,7 @@ FAULT_DRILLS: Final = {
     "throttled-store": FaultDrill(throttle),
     "full-disk": FaultDrill(fill_disk),
     "rolling-restart": FaultDrill(roll),
-    "lying-receiver": FaultDrill(nothing),
+    "lying-receiver": FaultDrill(nothing, delivers=True),
     "undecodable-segment": FaultDrill(
         nothing, faults=Faults(corrupt=(CorruptSegment(segment=9),)), may_miss=True
     ),
@@ -255,6 +280,16 @@ async def until_everything_agrees(installation: DrillInstallation, stream_id: st
         pytest.fail(f"after the drill: {printed}")
 
 
+async def until_everything_is_delivered(tenant: Tenant, endpoint: LyingEndpoint) -> None:
+    """Wait until no delivery is pending, and require that the endpoint accepted each event."""
+    async with asyncio.timeout(LIMIT):
+        while await tenant.deliveries(status="pending"):  # noqa: ASYNC110 - another process decides
+            await asyncio.sleep(1.0)
+    deliveries = await tenant.deliveries()
+    assert {each["status"] for each in deliveries} == {"succeeded"}
+    assert {each["event_id"] for each in deliveries} <= endpoint.accepted
+
+
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", [name for name in FAULT_DRILLS if ALL or name in SHORT])
 async def test_everything_agrees_after_a_fault(
@@ -263,12 +298,14 @@ async def test_everything_agrees_after_a_fault(
     drill = FAULT_DRILLS[name]
     options = OriginOptions(pace=PACE, window=120, autostart=False, faults=drill.faults)
     await until_ready(installation)
+    liar = LyingEndpoint(random.Random(seeds.random()))
     async with (
-        receiver(lie) as endpoint,
+        receiver(liar.answer) as endpoint,
         Tenant(installation.api_url, installation.api_key) as tenant,
         LiveOrigin(match.video, options) as origin,
         TcpProxy(urlsplit(origin.master_url).port or 0) as network,
     ):
+        await tenant.unsubscribe()  # the endpoint of the drill before, which is gone
         await tenant.subscribe(endpoint.url)
         url = urlsplit(origin.master_url)._replace(netloc=f"127.0.0.1:{network.port}")
         stream_id = await tenant.analyze(urlunsplit(url))
@@ -277,10 +314,11 @@ async def test_everything_agrees_after_a_fault(
         await origin.wait_published(seeds.randint(4, 20))
         await drill.fault(Scene(installation, origin, network, seeds))
         stream = await until_over(tenant, stream_id)
-        published = origin.published
-
-    assert stream["status"] == "completed"
-    if not drill.may_miss:
-        assert (stream["segments"], stream["missed"]) == (published, 0)
-    assert stream["clips"] == stream["highlights"] != 0
-    await until_everything_agrees(installation, stream_id)
+        liar.be_honest()
+        assert stream["status"] == "completed"
+        if not drill.may_miss:
+            assert (stream["segments"], stream["missed"]) == (origin.published, 0)
+        assert stream["clips"] == stream["highlights"] != 0
+        await until_everything_agrees(installation, stream_id)
+        if drill.delivers:
+            await until_everything_is_delivered(tenant, liar)

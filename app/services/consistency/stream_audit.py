@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, Self, TypeVar
 from uuid import UUID
@@ -25,12 +26,20 @@ from domain.consistency.facts import (
     WindowFacts,
 )
 from domain.consistency.findings import AuditFinding, FindingCode
-from domain.consistency.rules import AuditRules, WindowTally, left_stream, left_workflow
+from domain.consistency.rules import (
+    AuditRules,
+    WindowTally,
+    left_stream,
+    left_workflow,
+    pending_session,
+    stuck_batch,
+)
 from domain.exports.models import FINISHED, ExportStatus
 from domain.ids import (
     backfill_workflow_id,
     clip_workflow_id,
     delivery_workflow_id,
+    export_batch_workflow_id,
     export_workflow_id,
     ids_of_workflow,
     stream_workflow_id,
@@ -41,6 +50,7 @@ from domain.streams.status import TERMINAL
 from domain.tenants.retention import DAY, RetentionPolicy
 from domain.tenants.usage import UsageKind
 from infra.db.engine import Database
+from infra.db.repositories import inbound_events
 from infra.db.repositories.consistency import stream_facts
 from infra.storage.clips import ClipStore
 from infra.storage.scratch import scratch_directory
@@ -124,7 +134,7 @@ class ConsistencyAudit:
                 yield each
 
     async def tenant(self, tenant_id: UUID) -> AsyncIterator[AuditFinding]:
-        """Compare all streams of a tenant, and find what belongs to none."""
+        """Compare all streams of a tenant, its 100ms events and batches, and what has no row."""
         after: UUID | None = None
         while True:
             async with self._database.session(tenant_id) as session:
@@ -137,6 +147,10 @@ class ConsistencyAudit:
             if len(page) < _PAGE:
                 break
             after = page[-1].id
+        async for finding in self._pending_sessions(tenant_id):
+            yield finding
+        async for finding in self._stuck_batches(tenant_id):
+            yield finding
         async for finding in self._left_objects(tenant_id):
             yield finding
         async for finding in self._left_workflows(tenant_id):
@@ -371,6 +385,38 @@ class ConsistencyAudit:
         return await self._executions.state(
             export_workflow_id(tenant_id=stream.tenant_id, export=export.id)
         )
+
+    async def _pending_sessions(self, tenant_id: UUID) -> AsyncIterator[AuditFinding]:
+        """Find 100ms events that were stored and never applied."""
+        async with self._database.session(tenant_id) as session:
+            pending = await inbound_events.pending_sessions(
+                session,
+                tenant_id=tenant_id,
+                min_age=timedelta(seconds=self._options.grace),
+                limit=_PAGE,
+            )
+        for each in pending:
+            yield pending_session(each, grace=self._options.grace)
+
+    async def _stuck_batches(self, tenant_id: UUID) -> AsyncIterator[AuditFinding]:
+        """Find batches of exports that no workflow advances."""
+        after: UUID | None = None
+        while True:
+            async with self._database.session(tenant_id) as session:
+                page = await stream_facts.unfinished_batches(
+                    session, tenant_id=tenant_id, after=after, limit=_PAGE
+                )
+            for batch in page:
+                self.tally.counts["batches"] += 1
+                state = await self._executions.state(
+                    export_batch_workflow_id(tenant_id=tenant_id, batch=batch.id)
+                )
+                finding = stuck_batch(tenant_id, batch, state, grace=self._options.grace)
+                if finding is not None:
+                    yield finding
+            if len(page) < _PAGE:
+                return
+            after = page[-1].id
 
     async def _left_objects(self, tenant_id: UUID) -> AsyncIterator[AuditFinding]:
         """Find objects of streams that have no row, such as what a deleted stream left."""

@@ -30,6 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.clips.models import ClipStatus
 from domain.consistency.facts import (
+    BatchFacts,
     ClipFacts,
     DeliveryFacts,
     ExportFacts,
@@ -42,7 +43,7 @@ from domain.consistency.facts import (
     UsageTotals,
     WindowFacts,
 )
-from domain.exports.models import ExportStatus
+from domain.exports.models import FINISHED, ExportStatus
 from domain.feed.models import FeedOutcome
 from domain.highlights.selection import DecisionStatus
 from domain.ids import deletion_id, usage_id
@@ -61,6 +62,7 @@ from infra.db.tables import (
     DeliveryAttempt,
     EventRow,
     Export,
+    ExportBatch,
     FeedEventRow,
     Highlight,
     Stream,
@@ -606,6 +608,27 @@ async def execution_rows(
         )
     )
     return {identity: (status, float(quiet)) for identity, status, quiet in found}
+
+
+async def unfinished_batches(
+    session: AsyncSession, *, tenant_id: UUID, after: UUID | None, limit: int
+) -> list[BatchFacts]:
+    """Return a tenant's batches of exports that are not finished, by id."""
+    unfinished = [each.value for each in ExportStatus if each not in FINISHED]
+    found = await session.execute(
+        select(ExportBatch.id, ExportBatch.status, _seconds_since(ExportBatch.updated_at))
+        .where(
+            ExportBatch.tenant_id == tenant_id,
+            ExportBatch.status.in_(unfinished),
+            ExportBatch.id > (after or _FIRST),
+        )
+        .order_by(ExportBatch.id)
+        .limit(limit)
+    )
+    return [
+        BatchFacts(id=identity, status=ExportStatus(status), quiet=float(quiet))
+        for identity, status, quiet in found
+    ]
 
 
 def _of_stream(tenant_id: UUID, stream_id: UUID) -> ColumnElement[bool]:

@@ -702,6 +702,9 @@ ATTACKS: dict[str, Attack] = {
     "stream_facts.execution_rows": lambda s, it: stream_facts.execution_rows(
         s, tenant_id=it.tenant, table="clip", ids=[it.clip]
     ),
+    "stream_facts.unfinished_batches": lambda s, it: stream_facts.unfinished_batches(
+        s, tenant_id=it.tenant, after=None, limit=9
+    ),
     "stream_facts.stream": lambda s, it: stream_facts.stream(
         s, tenant_id=it.tenant, stream_id=it.stream
     ),

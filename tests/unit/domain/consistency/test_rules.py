@@ -12,6 +12,7 @@ import pytest
 
 from domain.clips.models import ClipStatus
 from domain.consistency.facts import (
+    BatchFacts,
     ClipFacts,
     DeliveryFacts,
     ExportFacts,
@@ -26,10 +27,18 @@ from domain.consistency.facts import (
     WindowFacts,
 )
 from domain.consistency.findings import REMEDIES, AuditFinding, FindingCode
-from domain.consistency.rules import AuditRules, WindowTally, left_stream, left_workflow
+from domain.consistency.rules import (
+    AuditRules,
+    WindowTally,
+    left_stream,
+    left_workflow,
+    pending_session,
+    stuck_batch,
+)
 from domain.exports.models import ExportStatus
 from domain.feed.models import FeedOutcome
 from domain.highlights.selection import DecisionStatus
+from domain.hms.messages import SessionRef
 from domain.media.segments import StoredObject
 from domain.streams.reconciliation import ExecutionState
 from domain.streams.status import StreamStatus
@@ -424,6 +433,30 @@ def test_what_belongs_to_no_row_is_named() -> None:
     assert files.code is FindingCode.FILE_LEFT
     assert "no row" in left_workflow(UUID(int=1), "clip/1/2", status=None).problem
     assert "says ready" in left_workflow(UUID(int=1), "clip/1/2", status="ready").problem
+
+
+def test_a_session_with_events_that_were_not_applied_is_named() -> None:
+    ref = SessionRef(tenant_id=UUID(int=1), connection_id=UUID(int=3), partition="session:s")
+    found = pending_session(ref, grace=GRACE)
+    assert (found.code, found.stream_id) == (FindingCode.INBOUND_EVENT_PENDING, None)
+    assert found.subject == f"connection {UUID(int=3)}, session:s"
+
+
+@pytest.mark.parametrize(
+    ("quiet", "state", "is_stuck"),
+    [
+        (OLD, ExecutionState.MISSING, True),
+        (OLD, ExecutionState.RUNNING, False),
+        (GRACE - 1, ExecutionState.MISSING, False),
+    ],
+)
+def test_an_unfinished_batch_has_a_running_workflow(
+    quiet: float, state: ExecutionState, is_stuck: bool
+) -> None:
+    batch = BatchFacts(id=UUID(int=4), status=ExportStatus.RUNNING, quiet=quiet)
+    found = stuck_batch(UUID(int=1), batch, state, grace=GRACE)
+    assert (found is not None) == is_stuck
+    assert found is None or found.code is FindingCode.BATCH_STUCK
 
 
 def test_each_code_has_a_remedy_and_a_section_of_the_page() -> None:
