@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.services.streams import StreamStarter
 from app.services.webhooks import WebhookDispatcher
 from domain.feed.clock import (
-    SCREEN_WEIGHT,
     ClockSource,
     FeedClock,
     MeasuredMoment,
@@ -263,7 +262,14 @@ class FeedService:
             if (at := raw_place(event_of(row), received_at=row.received_at, anchor=anchor))
             is not None
         ]
-        estimate = estimate_clock(sorted(reported), [_measured(each) for each in found])
+        attached = await feed_events.of_highlights(
+            session, tenant_id=stream.tenant_id, highlight_ids=[each.id for each in found]
+        )
+        # A moment that an event made lies where the clock put the event, and confirms anything.
+        made = {row.highlight_id for row in attached if row.is_base}
+        estimate = estimate_clock(
+            sorted(reported), [_measured(each) for each in found if each.id not in made]
+        )
         # What was known stays known while the evidence is contradictory.
         if estimate == known or (known.is_known and not estimate.is_known):
             return known
@@ -418,7 +424,7 @@ def _without_workflow(stream: Stream) -> LinkFeedInput:
 def _measured(highlight: Highlight) -> MeasuredMoment:
     state = highlight.match_state or {}
     changed = state.get("score_before") != state.get("score_after")
-    return MeasuredMoment(highlight.peak, SCREEN_WEIGHT if changed else 1.0)
+    return MeasuredMoment.of(highlight.peak, score_changed=changed)
 
 
 def _is_news(row: FeedEventRow, place: FeedPlace | None, ruling: FeedRuling) -> bool:
