@@ -69,6 +69,7 @@ RESOURCES = (
 )
 BY_ID = [
     ("GET", "/v1/streams/{stream_id}"),
+    ("PATCH", "/v1/streams/{stream_id}"),
     ("POST", "/v1/streams/{stream_id}/stop"),
     ("GET", "/v1/streams/{stream_id}/chapters"),
     ("POST", "/v1/streams/{stream_id}/events"),
@@ -107,6 +108,7 @@ BY_ID = [
     ("DELETE", "/v1/streams/{stream_id}"),
 ]
 BODIES = {
+    "/v1/streams/{stream_id}": {"policy": {"commercial": True}},
     "/v1/highlights/{highlight_id}/feedback": {"verdict": "like"},
     "/v1/streams/{stream_id}/legal-hold": {"reason": "x"},
     "/v1/streams/{stream_id}/feed-clock": {"offset": -7.5},
