@@ -58,6 +58,9 @@ _log = structlog.get_logger(__name__)
 ASKED_AGAIN_AFTER: Final = 15.0
 """Seconds for which the analyzer takes a stream for one without a feed: less than it remembers."""
 
+SIGNALED_AGAIN_AFTER: Final = 300.0
+"""Seconds after which a process signals the workflow of a stream again, in case it was lost."""
+
 _STREAMS: Final = 10_000
 _AT_A_TIME: Final = 500
 _CLOCK_EVENTS: Final = 40
@@ -105,6 +108,9 @@ class FeedService:
         self._without_events: TTLCache[tuple[UUID, UUID], None] = TTLCache(
             _STREAMS, ttl=ASKED_AGAIN_AFTER, timer=clock
         )
+        self._signaled: TTLCache[tuple[UUID, UUID], None] = TTLCache(
+            _STREAMS, ttl=SIGNALED_AGAIN_AFTER, timer=clock
+        )
 
     async def store(
         self,
@@ -132,16 +138,22 @@ class FeedService:
                 await session.refresh(row)
         return stream, rows
 
-    async def notify(self, stream: Stream, *, stored: int) -> None:
+    async def notify(self, stream: Stream, rows: Sequence[FeedEventRow]) -> None:
         """Signal the stream's workflow that events were stored, and send webhook events.
+
+        `follow_stream` links the events of a stream that is known to have a feed, without a signal,
+        unless one takes another back.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
         """
-        if not _has_no_workflow(stream):
-            await self._starter.feed_events_stored(stream, FeedEventsStored(events=stored))
-        else:
+        if _has_no_workflow(stream):
             await self._dispatcher.try_dispatch(stream.tenant_id)
+            return
+        key = (stream.tenant_id, stream.id)
+        if key not in self._signaled or any(row.retracts is not None for row in rows):
+            await self._starter.feed_events_stored(stream, FeedEventsStored(events=len(rows)))
+            self._signaled[key] = None
 
     async def link(self, request: LinkFeedInput) -> LinkFeedResult:
         """Place and link the events that wait, in one transaction. Idempotent."""
@@ -188,9 +200,10 @@ class FeedService:
     ) -> LinkFeedResult:
         # One pass at a time, also with selection, which locks the row the same way.
         await session.refresh(stream, with_for_update={"key_share": True})
-        waiting = await feed_events.unresolved(
+        unresolved = await feed_events.unresolved(
             session, tenant_id=stream.tenant_id, stream_id=stream.id, limit=_AT_A_TIME
         )
+        waiting = [each for each in unresolved if request.takes_back or each[1] is None]
         if not waiting:
             return LinkFeedResult()
         scene = await self._scene(session, stream, request)
