@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from ipaddress import ip_address
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -16,7 +15,7 @@ from api.services import ServicesDependency
 from app.services.highlights import withheld_reason
 from domain.exports.models import ExportSource
 from domain.highlights.publication import WITHHELD, WithheldReason
-from domain.tenants.addresses import is_within
+from domain.tenants.addresses import client_address, is_within
 from infra.db.repositories import highlights
 from infra.db.repositories.highlights import HighlightRow
 from infra.db.repositories.publication.policies import policy_of
@@ -39,7 +38,7 @@ async def viewer_place(request: Request, services: ServicesDependency) -> str | 
     if name is None:
         return None
     try:
-        peer = ip_address("" if request.client is None else request.client.host)
+        peer = client_address("" if request.client is None else request.client.host, (), ())
     except ValueError:
         return ""
     if not is_within(peer, settings.trusted_proxies):
