@@ -282,7 +282,7 @@ async def test_another_tenants_id_is_not_found(
     path: str,
 ) -> None:
     target = path.format(**owned)
-    body = BODIES.get(path) if method in {"POST", "PUT"} else None
+    body = BODIES.get(path) if method in {"POST", "PUT", "PATCH"} else None
     assert (await account.http.request(method, target, json=body)).status_code == 404
     answer = await other_account.http.request(method, target, json=body)
     assert answer.status_code in {200, 202, 204}
