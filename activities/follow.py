@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.feed import FeedLinker
 from activities.ingest.activity import (
     REPORT_AFTER,
     FollowerPool,
@@ -396,6 +397,7 @@ class FollowActivities(Following):
         store: receives the segments.
         guard: checks URLs.
         positions: writes positions to the streams' rows; without it only their workflows do.
+        linker: links the events of their feeds; without it only their workflows do.
         report_after: seconds that a problem must last before it is reported.
     """
 
@@ -407,9 +409,11 @@ class FollowActivities(Following):
         store: SegmentStore,
         guard: UrlGuard,
         positions: PositionWriter | None = None,
+        linker: FeedLinker | None = None,
         report_after: float = REPORT_AFTER,
     ) -> None:
         self._positions = positions
+        self._linker = linker
         self._followers = followers
         self._analyses = analyses
         self._store = store
@@ -437,7 +441,7 @@ class FollowActivities(Following):
         key = (request.fetch.tenant_id, request.fetch.stream_id)
         try:
             with STREAMS_FOLLOWED.track_inprogress():
-                result = await self._run(follow, key)
+                result = await self._run(follow, key, fed=request.fed)
         except Exception as error:
             activity.heartbeat(follow.progress)  # what the next attempt continues from
             await follower.close()
@@ -458,7 +462,7 @@ class FollowActivities(Following):
             await self._analyses.drop(key)
         return result
 
-    async def _run(self, follow: StreamFollow, key: StreamKey) -> FollowResult:
+    async def _run(self, follow: StreamFollow, key: StreamKey, *, fed: bool) -> FollowResult:
         """Follow while sending heartbeats, until there is a result or the worker shuts down."""
         running = asyncio.create_task(follow.run())
         shutdown = asyncio.create_task(activity.wait_for_worker_shutdown())
@@ -468,6 +472,8 @@ class FollowActivities(Following):
                 activity.heartbeat(progress)
                 if self._positions is not None:
                     self._positions.note(key, progress)
+                if self._linker is not None and fed:
+                    self._linker.note(key, progress)
                 await asyncio.wait(
                     {running, shutdown},
                     timeout=_heartbeat_interval(),

@@ -14,7 +14,7 @@ from app.services.profiles import PinnedProfiles
 from app.services.webhooks import WebhookDispatcher
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.commentary import apply_commentary
-from domain.highlights.markers import apply_marker
+from domain.highlights.markers import apply_marker, rests_on_mark
 from domain.highlights.selection import (
     HIDDEN,
     Decision,
@@ -24,7 +24,6 @@ from domain.highlights.selection import (
 )
 from domain.highlights.taste import Taste, apply_taste
 from domain.profiles.model import GameProfile
-from domain.score import combination
 from infra.db.engine import Database
 from infra.db.repositories import highlights
 from infra.db.repositories.feed import feed_events
@@ -121,16 +120,9 @@ def _described(candidate: HighlightCandidate, profile: GameProfile) -> Highlight
 def _fed(
     candidates: Sequence[HighlightCandidate], profile: GameProfile
 ) -> dict[UUID, tuple[UUID, bool]]:
-    """Return the candidate that each event of the feed marks, and if it rests on the event.
-
-    It does if its score without the mark is below the threshold.
-    """
-    combined, least = combination(profile.weights), profile.thresholds.standard
+    """Return the candidate that each event of the feed marks, and if it rests on the event."""
     return {
-        each.mark.feed.event: (
-            each.id,
-            each.unmarked is None or combined(each.unmarked) < least,
-        )
+        each.mark.feed.event: (each.id, rests_on_mark(each, profile))
         for each in candidates
         if each.mark is not None and each.mark.feed is not None
     }

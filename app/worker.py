@@ -18,7 +18,7 @@ from activities.clips import ClipActivities
 from activities.deletions import DeletionActivities
 from activities.export_batches import ExportBatchActivities
 from activities.exports import ExportActivities
-from activities.feed import FeedActivities
+from activities.feed import FeedActivities, FeedLinker
 from activities.follow import AnalysisPool, FollowActivities, PositionWriter
 from activities.hms import InboundActivities
 from activities.ingest import IngestActivities
@@ -231,6 +231,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
         store=container.segments,
         guard=container.url_guard,
         positions=PositionWriter(database),
+        linker=FeedLinker(services.feed),
     )
     executions = ExecutionActivities(
         database=database,

@@ -43,6 +43,16 @@ class DelayedFeed:
             }
             await api.feed.send(stream_id, [event])
 
+    async def linked(self, api: AsyncHighlightsClient, stream_id: str) -> str:
+        """Return which clip the first linked bet has, in a sentence."""
+        for number in range(1, len(self._moments) + 1):
+            bet = f"bet:{number}"
+            async for each in api.feed.highlights_of(bet):
+                if each.stream_id == stream_id and each.clip is not None:
+                    at = timedelta(seconds=round(each.peak))
+                    return f"{bet} has a clip of the moment at {at}: {each.clip.url}"
+        return "No bet has a clip."
+
     def verdict(self, clock: FeedClock) -> str:
         """Return what the service found out about the delay, in a sentence."""
         late = f"{abs(self._delay):.1f} s {'late' if self._delay >= 0 else 'early'}"

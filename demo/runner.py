@@ -327,6 +327,7 @@ class _Demo:
             if feed is not None and feeding is not None:
                 await feeding
                 self.display.say(feed.verdict(await api.feed.clock(started.id)))
+                self.display.say(await feed.linked(api, started.id))
             report = Report(
                 duration=origin.duration,
                 highlights=tuple(found),

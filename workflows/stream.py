@@ -51,10 +51,12 @@ with workflow.unsafe.imports_passed_through():
 # Temporal limits a run to 10,000 signals; its continue-as-new suggestion may come too late.
 _SIGNALS_PER_RUN = 5_000
 
-# Events of a feed may come every second, and each pass that links them costs about ten history
-# events: the time between two passes, and between two while events only wait for their moment.
+# Each pass that links events of a feed costs about ten history events: the time between two passes,
+# and between two while events only wait for their moment. `follow_stream` links them meanwhile.
+# Runs that began before the patch `feed-in-follow` do so themselves.
 _LINK_SPACING = timedelta(seconds=5)
-_LINK_INTERVAL = timedelta(seconds=15)
+_LINK_INTERVAL = timedelta(minutes=2)
+_LINK_INTERVAL_BEFORE = timedelta(seconds=15)
 
 # The next `follow_stream` waits this long for selection, so that it knows which media the new
 # clips wait for. The follower downloads meanwhile.
@@ -362,10 +364,13 @@ class StreamWorkflow:
             await workflow.wait_condition(ends, timeout=_LINK_SPACING)
         if not self._ledger.has_feed_events:
             return
+        interval = _LINK_INTERVAL
+        if not workflow.patched("feed-in-follow"):
+            interval = _LINK_INTERVAL_BEFORE
         with suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: self._ledger.has_new_feed_events or ends(),
-                timeout=_LINK_INTERVAL - _LINK_SPACING,
+                timeout=interval - _LINK_SPACING,
             )
 
     async def _fetch_windows(self) -> None:

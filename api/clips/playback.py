@@ -8,11 +8,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from api.clips.schemas import FOREVER, readable_until
 from api.errors.problems import (
     ClipNotFoundProblem,
     HighlightNotFoundProblem,
-    HighlightWithheldProblem,
     MediaGoneProblem,
     MediaNotReadyProblem,
 )
@@ -29,6 +27,7 @@ from api.files import (
 )
 from api.middleware.request_context import request_id_of
 from api.middleware.routing import WITHOUT_KEY
+from api.publication import PUBLICATION_PROBLEMS, ViewerPlace, readable_until
 from api.services import Services, ServicesDependency
 from domain.clips.instant import PlayableSegment, clip_playlist, continues, initialization_size
 from domain.clips.models import ClipStatus
@@ -71,7 +70,7 @@ _SEGMENT: Final[dict[int | str, dict[str, object]]] = {
     responses=_PLAYLIST
     | documented(
         HighlightNotFoundProblem,
-        HighlightWithheldProblem,
+        *PUBLICATION_PROBLEMS,
         MediaGoneProblem,
         MediaNotReadyProblem,
         *FILE_PROBLEMS,
@@ -84,6 +83,7 @@ async def play_highlight(
     expires: Expires,
     signature: Signature,
     services: ServicesDependency,
+    place: ViewerPlace,
 ) -> Response:
     """Play a highlight at once, by its signed URL. No API key is needed.
 
@@ -96,7 +96,7 @@ async def play_highlight(
         row = await highlights.get(session, tenant_id=tenant, highlight_id=highlight_id)
         if row is None or row.status not in _SHOWN:
             raise HighlightNotFoundProblem
-        valid_until = readable_until(row)
+        valid_until = readable_until(row, place)
         stream = await streams.get(session, tenant_id=tenant, stream_id=row.stream_id)
     segments = await _stored(services, tenant, row.stream_id, row.clip_start, row.clip_end)
     ended = stream is None or stream.status in TERMINAL
@@ -119,7 +119,7 @@ async def play_highlight(
     response_class=Response,
     openapi_extra=WITHOUT_KEY,
     responses=_PLAYLIST
-    | documented(ClipNotFoundProblem, HighlightWithheldProblem, MediaGoneProblem, *FILE_PROBLEMS),
+    | documented(ClipNotFoundProblem, *PUBLICATION_PROBLEMS, MediaGoneProblem, *FILE_PROBLEMS),
 )
 async def play_clip(
     *,
@@ -128,6 +128,7 @@ async def play_clip(
     expires: Expires,
     signature: Signature,
     services: ServicesDependency,
+    place: ViewerPlace,
 ) -> Response:
     """Play a clip while it is rendered, by its signed URL. No API key is needed.
 
@@ -142,7 +143,7 @@ async def play_clip(
         about = None
         if row.highlight_id is not None:
             about = await highlights.get(session, tenant_id=tenant, highlight_id=row.highlight_id)
-    valid_until = FOREVER if about is None else readable_until(about)
+    valid_until = readable_until(about, place)
     end = row.start + row.duration
     segments = await _stored(services, tenant, row.stream_id, row.start, end)
     middle = row.start + row.duration / 2

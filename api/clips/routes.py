@@ -7,11 +7,10 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from api.auth import AuditActor, Reader, Writer
-from api.clips.schemas import FOREVER, ClipDetail, readable_until
+from api.clips.schemas import ClipDetail
 from api.errors.problems import (
     ClipNotFoundProblem,
     HighlightClipProblem,
-    HighlightWithheldProblem,
     InvalidRequestProblem,
     LegalHoldProblem,
     MissingScopeProblem,
@@ -21,6 +20,7 @@ from api.errors.problems import (
 from api.errors.reference import WITH_KEY, documented
 from api.files import Expires, Signature, Tenant, check_signature, file_responses, serve_file
 from api.middleware.routing import WITHOUT_KEY
+from api.publication import PUBLICATION_PROBLEMS, ViewerPlace, readable_until
 from api.services import Services, ServicesDependency
 from app.services.clips import HighlightClipError
 from app.services.highlights import withheld_highlights
@@ -86,7 +86,7 @@ async def delete_clip(
     operation_id="downloadClip",
     response_class=Response,
     openapi_extra=WITHOUT_KEY,
-    responses=file_responses("video/mp4", ClipNotFoundProblem, HighlightWithheldProblem),
+    responses=file_responses("video/mp4", ClipNotFoundProblem, *PUBLICATION_PROBLEMS),
 )
 async def download_clip(
     *,
@@ -95,6 +95,7 @@ async def download_clip(
     expires: Expires,
     signature: Signature,
     services: ServicesDependency,
+    place: ViewerPlace,
     request: Request,
 ) -> Response:
     """Download a clip by its signed URL. No API key is needed; ranges are supported.
@@ -103,7 +104,7 @@ async def download_clip(
     """
     path = clip_path(clip_id, "download")
     check_signature(services, path, tenant=tenant, expires=expires, signature=signature)
-    row, valid_until = await _ready_clip(services, tenant, clip_id)
+    row, valid_until = await _ready_clip(services, tenant, clip_id, place)
     return await serve_file(
         services,
         row.key,
@@ -121,7 +122,7 @@ async def download_clip(
     operation_id="downloadThumbnail",
     response_class=Response,
     openapi_extra=WITHOUT_KEY,
-    responses=file_responses("image/jpeg", ClipNotFoundProblem, HighlightWithheldProblem),
+    responses=file_responses("image/jpeg", ClipNotFoundProblem, *PUBLICATION_PROBLEMS),
 )
 async def download_thumbnail(
     *,
@@ -130,12 +131,13 @@ async def download_thumbnail(
     expires: Expires,
     signature: Signature,
     services: ServicesDependency,
+    place: ViewerPlace,
     request: Request,
 ) -> Response:
     """Download a clip's thumbnail by its signed URL. No API key is needed."""
     path = clip_path(clip_id, "thumbnail")
     check_signature(services, path, tenant=tenant, expires=expires, signature=signature)
-    row, valid_until = await _ready_clip(services, tenant, clip_id)
+    row, valid_until = await _ready_clip(services, tenant, clip_id, place)
     return await serve_file(
         services,
         row.thumbnail_key,
@@ -147,7 +149,9 @@ async def download_thumbnail(
     )
 
 
-async def _ready_clip(services: Services, tenant_id: UUID, clip_id: UUID) -> tuple[Clip, int]:
+async def _ready_clip(
+    services: Services, tenant_id: UUID, clip_id: UUID, place: str | None
+) -> tuple[Clip, int]:
     """Return a clip with a file, and the Unix time (s) until which it may be read."""
     about = None
     async with services.database.session(tenant_id) as session:
@@ -158,4 +162,4 @@ async def _ready_clip(services: Services, tenant_id: UUID, clip_id: UUID) -> tup
             )
     if row is None or row.status != ClipStatus.READY:
         raise ClipNotFoundProblem
-    return row, FOREVER if about is None else readable_until(about)
+    return row, readable_until(about, place)

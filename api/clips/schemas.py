@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Self
+from typing import Any, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.errors.problems import HighlightWithheldProblem
 from api.services import Services
-from app.services.highlights import withheld_reason
 from domain.clips.models import ClipStatus
-from domain.highlights.publication import WITHHELD, WithheldReason
 from infra.db.repositories.clips import ClipRow
-from infra.db.repositories.publication.policies import policy_of
-from infra.db.tables import Clip, Highlight
+from infra.db.tables import Clip
 from infra.storage.signed_urls import clip_path
 
 _CLIP: dict[str, Any] = {
@@ -150,24 +145,3 @@ class ClipDetail(ClipModel):
             created_at=row.created_at,
             updated_at=row.updated_at,
         )
-
-
-FOREVER: Final = 1 << 40
-"""A Unix time (s) that no signed URL reaches."""
-
-
-def readable_until(about: Highlight) -> int:
-    """Return the Unix time (s) until which clips of a highlight may be read.
-
-    One that awaits review can be read: only reviewers have its links.
-
-    Raises:
-        HighlightWithheldProblem: it was rejected, not reviewed in time, or is no longer valid.
-    """
-    reason = withheld_reason(about)
-    if reason is not None and reason is not WithheldReason.AWAITING_REVIEW:
-        raise HighlightWithheldProblem(WITHHELD[reason])
-    policy = policy_of(about)
-    if policy is None or policy.valid_until is None:
-        return FOREVER
-    return math.floor(policy.valid_until.timestamp())

@@ -26,6 +26,7 @@ from api.errors.problems import (
 from api.errors.reference import WITH_BODY, WITH_KEY, documented
 from api.files import Expires, Signature, Tenant, check_signature
 from api.middleware.json_content import require_json
+from api.publication import ViewerPlace, require_territory
 from api.services import Services, ServicesDependency
 from app.services.highlights import withheld_reason
 from app.services.tenants import change_embed_policy
@@ -139,12 +140,14 @@ async def show_player(
     expires: Expires,
     signature: Signature,
     services: ServicesDependency,
+    place: ViewerPlace,
 ) -> HTMLResponse:
     """Show the player of a highlight, by its signed URL."""
     path = _page_path(highlight_id)
     check_signature(services, path, tenant=tenant, expires=expires, signature=signature)
     async with services.database.session(tenant) as session:
         found = await _embeddable(session, tenant, highlight_id)
+        require_territory(found.highlight, place)
     page = services.links.sign_until(path, tenant_id=tenant, expires=expires)
     video, poster = _links(services, tenant, found.clip)
     return player_page(
@@ -170,12 +173,14 @@ async def count_play(
     expires: Expires,
     signature: Signature,
     services: ServicesDependency,
+    place: ViewerPlace,
 ) -> Response:
     """Count a play in the tenant's usage, once for each page that was loaded."""
     path = _play_path(highlight_id, play_id)
     check_signature(services, path, tenant=tenant, expires=expires, signature=signature)
     async with services.database.session(tenant) as session:
         found = await _embeddable(session, tenant, highlight_id)
+        require_territory(found.highlight, place)
         played = usage_event(
             UsageKind.EMBED_PLAY, 1, subject=str(play_id), stream_id=found.highlight.stream_id
         )

@@ -481,6 +481,15 @@ class HighlightWithheldProblem(Problem):
     advice = "Read the highlight: its `withheld` says why."
 
 
+class TerritoryDeniedProblem(Problem):
+    """The highlight may not be shown where the viewer is, by its publication policy."""
+
+    code = "territory_denied"
+    status = 451
+    title = "Not available in this territory"
+    advice = "Nothing, as a viewer. The tenant changes the `territories` of the stream's policy."
+
+
 class ExportQuotaExceededProblem(Problem):
     """The plan allows no more exports at a time, or fewer renditions in one."""
 

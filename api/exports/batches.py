@@ -44,6 +44,7 @@ from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
 from api.middleware.json_content import require_json
 from api.middleware.routing import WITHOUT_KEY
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
+from api.publication import ViewerPlace, is_readable
 from api.request_model import RequestModel
 from api.services import Services, ServicesDependency
 from app.services.export_batches import NewExportBatch, NothingToExportError
@@ -413,8 +414,11 @@ async def download_export_batch(
     expires: Expires,
     signature: Signature,
     services: ServicesDependency,
+    place: ViewerPlace,
 ) -> Response:
     """Download all files of a batch that are ready, as a ZIP file, by its signed URL.
+
+    Files of highlights that are withheld, or may not be shown where you are, are left out.
 
     The file is written while it is sent, without compression: its size is not known, and it has no
     ranges. For large batches, download the files of the manifest instead.
@@ -422,7 +426,7 @@ async def download_export_batch(
     path = batch_zip_path(batch_id)
     check_signature(services, path, tenant=tenant, expires=expires, signature=signature)
     row = await _found(services, tenant, batch_id)
-    files = [(file.name, key) for file, key in await _files(services, row)]
+    files = [(file.name, key) for file, key in await _files(services, row, place=place)]
     return StreamingResponse(
         zipped(files, services.clips),
         media_type="application/zip",
@@ -449,13 +453,18 @@ async def _shown(services: Services, row: ExportBatch) -> ExportBatchModel:
     return ExportBatchModel.of(row, counts[row.id], services)
 
 
-async def _files(services: Services, batch: ExportBatch) -> list[tuple[BatchFileModel, str]]:
-    """Return the files of a batch that are ready, each with its key in the clip store."""
+async def _files(
+    services: Services, batch: ExportBatch, *, place: str | None = None
+) -> list[tuple[BatchFileModel, str]]:
+    """Return the files of a batch that are ready, each with its key in the clip store.
+
+    Files that may not be read, at the place of a viewer, are left out.
+    """
     tenant_id = batch.tenant_id
     async with services.database.session(tenant_id) as session:
         rows = await exports.exports_of_batch(session, tenant_id=tenant_id, batch_id=batch.id)
         specs = {row.id: exports.spec_of(row) for row in rows}
-        ids = [spec.source.highlight_id for spec in specs.values() if spec.source.highlight_id]
+        ids = sorted({each for spec in specs.values() for each in spec.source.highlight_ids})
         about = await highlights.get_many(session, tenant_id=tenant_id, highlight_ids=ids)
     titles = {
         identity: headline(each.title, game=each.game, tags=each.tags, peak=each.peak)
@@ -465,6 +474,9 @@ async def _files(services: Services, batch: ExportBatch) -> list[tuple[BatchFile
     found = []
     for row in rows:
         source = specs[row.id].source
+        shown = [about[each] for each in source.highlight_ids if each in about]
+        if not all(is_readable(each, place) for each in shown):
+            continue
         title = titles.get(source.highlight_id, "") if source.highlight_id else ""
         for number, result in exports.results_of(row).items():
             if result.key is None:

@@ -29,6 +29,7 @@ from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
 from api.middleware.json_content import require_json
 from api.middleware.routing import WITHOUT_KEY
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
+from api.publication import PUBLICATION_PROBLEMS, ViewerPlace, sources_readable_until
 from api.services import Services, ServicesDependency
 from app.services.exports import EmptyReelError, NewExport, SourceNotReadyError
 from domain.exports.models import MOST_RENDITIONS, ExportStatus, RenderedRendition, RenditionFormat
@@ -222,7 +223,7 @@ async def delete_export(
     operation_id="downloadRendition",
     response_class=Response,
     openapi_extra=WITHOUT_KEY,
-    responses=file_responses(_MEDIA_TYPES, ExportNotFoundProblem),
+    responses=file_responses(_MEDIA_TYPES, ExportNotFoundProblem, *PUBLICATION_PROBLEMS),
 )
 async def download_rendition(
     *,
@@ -233,6 +234,7 @@ async def download_rendition(
     signature: Signature,
     services: ServicesDependency,
     request: Request,
+    place: ViewerPlace,
 ) -> Response:
     """Download a rendition by its signed URL. No API key is needed; ranges are supported.
 
@@ -240,14 +242,14 @@ async def download_rendition(
     """
     path = export_path(export_id, number, "download")
     check_signature(services, path, tenant=tenant, expires=expires, signature=signature)
-    _, result = await _ready(services, tenant, export_id, number)
+    _, result, valid_until = await _ready(services, tenant, export_id, number, place)
     return await serve_file(
         services,
         result.key,
         request,
         name=f"{export_id}-{number}",
         etag=result.sha256,
-        expires=expires,
+        expires=min(expires, valid_until),
         missing=ExportNotFoundProblem,
     )
 
@@ -257,7 +259,9 @@ async def download_rendition(
     operation_id="downloadRenditionIndex",
     response_class=Response,
     openapi_extra=WITHOUT_KEY,
-    responses=file_responses(tuple(_INDEX_TYPES.values()), ExportNotFoundProblem),
+    responses=file_responses(
+        tuple(_INDEX_TYPES.values()), ExportNotFoundProblem, *PUBLICATION_PROBLEMS
+    ),
 )
 async def download_rendition_index(
     *,
@@ -267,6 +271,7 @@ async def download_rendition_index(
     expires: Expires,
     signature: Signature,
     services: ServicesDependency,
+    place: ViewerPlace,
 ) -> Response:
     """Read an HLS playlist, or the WebVTT of a storyboard, by its signed URL.
 
@@ -274,11 +279,11 @@ async def download_rendition_index(
     """
     path = export_path(export_id, number, "index")
     check_signature(services, path, tenant=tenant, expires=expires, signature=signature)
-    row, result = await _ready(services, tenant, export_id, number)
+    row, result, valid_until = await _ready(services, tenant, export_id, number, place)
     if result.index is None:
         raise ExportNotFoundProblem("This rendition has no index: read its file.")
     file = export_path(export_id, number, "download")
-    signed = services.signer.sign(file, tenant_id=tenant, expires=expires)
+    signed = services.signer.sign(file, tenant_id=tenant, expires=min(expires, valid_until))
     # Relative to this path, wherever the API is mounted.
     text = result.index.replace("{file}", signed.rpartition("/")[2])
     form = exports.spec_of(row).renditions[number - 1].format
@@ -298,10 +303,16 @@ async def _found(services: Services, tenant_id: UUID, export_id: UUID) -> Export
 
 
 async def _ready(
-    services: Services, tenant_id: UUID, export_id: UUID, number: int
-) -> tuple[Export, RenderedRendition]:
+    services: Services, tenant_id: UUID, export_id: UUID, number: int, place: str | None
+) -> tuple[Export, RenderedRendition, int]:
+    """Return an export, a rendition, and the Unix time (s) until which it may be read."""
     row = await _found(services, tenant_id, export_id)
     result = exports.results_of(row).get(number)
     if result is None or result.key is None:
         raise ExportNotFoundProblem
-    return row, result
+    sources = [exports.spec_of(row).source]
+    async with services.database.session(tenant_id) as session:
+        valid_until = await sources_readable_until(
+            session, tenant_id=tenant_id, sources=sources, place=place
+        )
+    return row, result, valid_until

@@ -92,7 +92,7 @@ async def send_feed_events(
         )
 
         async def start() -> None:
-            await services.feed.notify(stream, stored=len(rows))
+            await services.feed.notify(stream, rows)
 
         response = StoredResponse(status=202, headers={}, body=results.model_dump(mode="json"))
         return Created(response=response, start=start)

@@ -37,9 +37,11 @@ from api.streams.schemas import (
     StreamDetail,
     StreamIds,
     StreamModel,
+    StreamPatch,
     StreamResults,
 )
 from app.services import streams as stream_service
+from app.services.highlights import change_stream_policy
 from app.services.streams import NewStream
 from domain.streams.deletion import LegalHoldError
 from domain.streams.status import TERMINAL, StreamStatus
@@ -165,6 +167,42 @@ async def get_stream(stream_id: UUID, caller: Reader, services: ServicesDependen
         return detail
     live = await services.starter.live_progress(row)
     return detail if live is None else detail.with_progress(live)
+
+
+@router.patch(
+    "/{stream_id}",
+    operation_id="updateStream",
+    dependencies=[Depends(require_json)],
+    responses=documented(*WITH_KEY, *WITH_BODY, StreamNotFoundProblem),
+)
+async def update_stream(
+    stream_id: UUID,
+    body: StreamPatch,
+    caller: Writer,
+    actor: AuditActor,
+    services: ServicesDependency,
+) -> StreamModel:
+    """Change the publication policy of a stream, running or ended, and of its highlights.
+
+    It applies at once to every link. Highlights that exist keep the status of their review; a
+    change of `review` applies to those that follow. No webhook is sent.
+    """
+    fields = body.policy.model_dump(mode="json", exclude_unset=True)
+    async with services.database.session(caller.tenant_id) as session:
+        try:
+            await change_stream_policy(
+                session,
+                tenant_id=caller.tenant_id,
+                stream_id=stream_id,
+                fields=fields,
+                actor=actor,
+            )
+        except RecordMissingError:
+            raise StreamNotFoundProblem from None
+        row = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
+    if row is None:
+        raise StreamNotFoundProblem
+    return StreamModel.of(row)
 
 
 @router.post(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from api.errors.problems import ItemProblem
 from api.request_model import RequestModel
-from domain.highlights.publication import PublicationPolicy
+from domain.highlights.publication import PolicyRequest, PublicationPolicy
 from domain.media.segments import GapReason, GapStatus
 from domain.profiles.criteria import Criteria
 from domain.profiles.matching import ProfileMatch
@@ -54,6 +54,19 @@ class AnalyzeRequest(RequestModel, StreamRequest):
                 }
             ]
         },
+    )
+
+
+class StreamPatch(RequestModel):
+    """What to change of a stream."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"policy": {"valid_until": "2026-08-01T00:00:00Z"}}]}
+    )
+
+    policy: PolicyRequest = Field(
+        description="Fields of the publication policy to change; null clears a field, and one that "
+        "is left out stays."
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -37,7 +38,7 @@ from infra.db.repositories.highlights import (
     candidate_of,
     decision_of,
 )
-from infra.db.repositories.publication import corrections, reviews
+from infra.db.repositories.publication import corrections, policies, reviews
 from infra.db.repositories.publication.policies import policy_of
 from infra.db.tables import Clip, Highlight, HighlightFeedbackRow
 
@@ -194,6 +195,36 @@ async def withheld_highlights(
         session, tenant_id=rows[0].tenant_id, highlight_ids=sorted(ids)
     )
     return frozenset(row.id for row in found.values() if withheld_reason(row) is not None)
+
+
+async def change_stream_policy(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    stream_id: UUID,
+    fields: Mapping[str, Any],
+    actor: Actor,
+) -> None:
+    """Change some fields of the policy of a stream and its highlights, in the caller's transaction.
+
+    Reviews of highlights that exist do not change. A change that changes nothing is not audited.
+
+    Raises:
+        RecordMissingError: the tenant has no such stream.
+    """
+    before = await policies.lock_of_stream(session, tenant_id=tenant_id, stream_id=stream_id)
+    after = before.changed(fields)
+    if after == before:
+        return
+    await policies.put_of_stream(session, tenant_id=tenant_id, stream_id=stream_id, policy=after)
+    await audit.record(
+        session,
+        tenant_id=tenant_id,
+        action=AuditAction.STREAM_UPDATED,
+        target_id=stream_id,
+        actor=actor,
+        details={"before": before.stated(), "after": after.stated()},
+    )
 
 
 async def review_highlight(

@@ -77,7 +77,10 @@ def main() -> None:
                 duration=subject.measured.duration,
                 seed=1000 * seed + number,
             )
-            for tally, followed in ((aligned, FollowedFeed(feed)), (believed, at_face_value(feed))):
+            for tally, followed in (
+                (aligned, FollowedFeed(feed, subject.profile)),
+                (believed, at_face_value(feed, subject.profile)),
+            ):
                 found = follow(subject.measured, subject.profile, feed=followed)
                 tally.add(found.clips, subject, followed)
     table = Table(box=box.SIMPLE, title_justify="left")

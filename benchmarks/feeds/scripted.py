@@ -14,17 +14,13 @@ from typing import Final
 from uuid import UUID, uuid5
 
 from benchmarks.quality.truth.ground_truth import GroundTruth
-from domain.feed.clock import (
-    SCREEN_WEIGHT,
-    ClockSource,
-    FeedClock,
-    MeasuredMoment,
-    estimate_clock,
-)
+from domain.feed.clock import ClockSource, FeedClock, MeasuredMoment, estimate_clock
 from domain.feed.evidence import FeedPlace, is_shown, marker_of
 from domain.feed.models import FeedEvent
 from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.markers import rests_on_mark
 from domain.media.segments import TimedMetadata
+from domain.profiles.model import GameProfile
 
 DELAYS: Final = (-8.0, 15.0)
 JITTER: Final = 0.5
@@ -72,8 +68,9 @@ def script_feed(truth: GroundTruth, *, duration: float, seed: int) -> ScriptedFe
 class FollowedFeed:
     """Places the events of a feed as the service does: by the clock that it estimates meanwhile."""
 
-    def __init__(self, feed: ScriptedFeed) -> None:
+    def __init__(self, feed: ScriptedFeed, profile: GameProfile) -> None:
         self._feed = feed
+        self._profile = profile
         self.clock = FeedClock()
         self.errors: list[float | None] = []
 
@@ -81,9 +78,8 @@ class FollowedFeed:
         """Return the markers of the events that were sent before `now` (s)."""
         sent = [each for each in self._feed.events if each.sent <= now]
         shown = [each for each in sent if is_shown(each.event)]
-        estimate = estimate_clock(
-            [each.sent for each in shown], [_measured(each) for each in found]
-        )
+        evidence = [_measured(each) for each in found if not rests_on_mark(each, self._profile)]
+        estimate = estimate_clock([each.sent for each in shown], evidence)
         if estimate.is_known or not self.clock.is_known:
             self.clock = estimate
         if len(shown) >= FIVE:
@@ -93,9 +89,9 @@ class FollowedFeed:
         return _markers(sent, self.clock, now)
 
 
-def at_face_value(feed: ScriptedFeed) -> FollowedFeed:
+def at_face_value(feed: ScriptedFeed, profile: GameProfile) -> FollowedFeed:
     """Return a feed whose time stamps are believed, and whose moves of odds make moments."""
-    return _BelievedFeed(feed)
+    return _BelievedFeed(feed, profile)
 
 
 class _BelievedFeed(FollowedFeed):
@@ -128,7 +124,7 @@ def _markers(sent: Sequence[ScriptedEvent], clock: FeedClock, now: float) -> lis
 def _measured(candidate: HighlightCandidate) -> MeasuredMoment:
     state = candidate.state
     changed = state is not None and state.score_before != state.score_after
-    return MeasuredMoment(candidate.peak, SCREEN_WEIGHT if changed else 1.0)
+    return MeasuredMoment.of(candidate.peak, score_changed=changed)
 
 
 def _event(name: str, sent: float, label: str) -> ScriptedEvent:

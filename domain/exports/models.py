@@ -359,6 +359,12 @@ class ExportSource(Model):
         return self.end - self.start
 
     @property
+    def highlight_ids(self) -> tuple[UUID, ...]:
+        """Highlights that it shows; none for a span of a stream or a clip on demand."""
+        own = () if self.highlight_id is None else (self.highlight_id,)
+        return own + tuple(part.highlight_id for part in self.parts)
+
+    @property
     def other_stream_ids(self) -> tuple[UUID, ...]:
         """Streams of which a reel has clips too."""
         found = dict.fromkeys(part.stream_id for part in self.parts)

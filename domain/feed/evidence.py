@@ -26,6 +26,8 @@ FARTHEST_AHEAD: Final = 60.0
 
 _SUSPENDED: Final = 0.3
 _REVIEW: Final = 0.5
+_UNCERTAIN: Final = 0.25
+"""Share of its weight that an event has while its moment may be any within half a minute."""
 
 # Kinds that the picture shows. The others follow it, and are only linked to its moments.
 _MAKING: Final = frozenset({FeedEventKind.SCORE, FeedEventKind.CUSTOM})
@@ -118,7 +120,10 @@ def marker_of(event: FeedEvent, identity: UUID, place: FeedPlace) -> TimedMetada
     importance = importance_of(event)
     if importance <= 0.0:
         return None
-    hint = event.kind in _HINTING or place.error >= UNKNOWN_ERROR
+    uncertain = place.error >= UNKNOWN_ERROR
+    hint = event.kind in _HINTING or uncertain
+    if uncertain:
+        importance *= _UNCERTAIN
     documented = {"label": label_of(event), "importance": importance}
     return TimedMetadata(
         id=f"feed/{identity}",

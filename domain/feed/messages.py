@@ -24,6 +24,8 @@ class LinkFeedInput(Model):
         media_end: end of the media received (s).
         analyzed: media time (s) up to which the stream is analyzed.
         ended: True if no highlight will follow, so that no event waits any longer.
+        takes_back: False to leave events that others take back to the workflow, which has to know
+            the highlights that are withdrawn.
     """
 
     tenant_id: UUID
@@ -32,6 +34,7 @@ class LinkFeedInput(Model):
     media_end: NonNegativeFloat = 0.0
     analyzed: NonNegativeFloat = 0.0
     ended: bool = False
+    takes_back: bool = True
 
 
 class LinkFeedResult(Model):

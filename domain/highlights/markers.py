@@ -22,7 +22,7 @@ from domain.highlights.candidate import USUAL_IMPORTANCE, HighlightCandidate, Ma
 from domain.media.segments import TimedMetadata, Window
 from domain.model import Model
 from domain.profiles.model import GameProfile
-from domain.score import HighlightScore, Unit, shift_odds
+from domain.score import HighlightScore, Unit, combination, shift_odds
 
 LONGEST_PAYLOAD: Final = 4096
 """Maximum length of a payload, in characters."""
@@ -198,6 +198,14 @@ def apply_marker(candidate: HighlightCandidate, profile: GameProfile) -> Highlig
         tags=(*others, *tags),
         corrections=corrections,
     )
+
+
+def rests_on_mark(candidate: HighlightCandidate, profile: GameProfile) -> bool:
+    """Return True if a marked candidate's score without its mark is below the threshold."""
+    if candidate.mark is None:
+        return False
+    unmarked = candidate.unmarked
+    return unmarked is None or combination(profile.weights)(unmarked) < profile.thresholds.standard
 
 
 def marker_tags(mark: Mark, profile: GameProfile) -> tuple[str, ...]:

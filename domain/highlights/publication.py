@@ -2,12 +2,14 @@
 
 A policy is stated by the tenant, by a 100ms connection and by a stream; a field that the stream
 leaves out is the connection's, and then the tenant's. It is pinned to the stream when that starts
-and copied to each highlight. We enforce `review` and `valid_until`, where we serve; the other
-fields travel with highlights, clips and webhooks to the systems that enforce them.
+and copied to each highlight. We enforce `review`, `valid_until` and, where the viewer's place is
+known, `territories`, where we serve; the other fields travel with highlights, clips and webhooks to
+the systems that enforce them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -49,6 +51,19 @@ class TerritoryPolicy(Model):
             raise ValueError(f"{', '.join(both)} cannot be in both `allow` and `deny`")
         return self
 
+    def permits(self, place: str) -> bool:
+        """Return True if highlights may be shown at a place; an empty `place` is unknown.
+
+        A country whose part is not known is not permitted if any of its parts is denied.
+        """
+        country, _, part = place.partition("-")
+        names = {place, country}
+        if not names.isdisjoint(self.deny):
+            return False
+        if not part and any(each.startswith(f"{country}-") or not country for each in self.deny):
+            return False
+        return not self.allow or not names.isdisjoint(self.allow)
+
 
 class PublicationPolicy(Model):
     """What may be shown of highlights. A field without a value is inherited."""
@@ -69,7 +84,9 @@ class PublicationPolicy(Model):
         examples=[["adults", "members"]],
     )
     territories: TerritoryPolicy | None = Field(
-        default=None, description="Where highlights may be shown. Carried, not enforced."
+        default=None,
+        description="Where highlights may be shown; enforced by an installation that knows the "
+        "viewer's place.",
     )
     valid_until: Annotated[AwareDatetime, BeforeValidator(as_instant)] | None = Field(
         default=None,
@@ -90,6 +107,10 @@ class PublicationPolicy(Model):
         """Return the fields with a value, as JSON."""
         return self.model_dump(mode="json", exclude_none=True)
 
+    def changed(self, fields: Mapping[str, Any]) -> PublicationPolicy:
+        """Return this policy with other values of some fields, as JSON; None clears a field."""
+        return PublicationPolicy.model_validate(self.stated() | dict(fields))
+
     @property
     def needs_review(self) -> bool:
         """True if highlights wait for a person."""
@@ -109,7 +130,9 @@ class PolicyRequest(PublicationPolicy, extra="forbid"):
     """A policy as a tenant states it; a misspelled field is refused."""
 
     territories: TerritoryRequest | None = Field(
-        default=None, description="Where highlights may be shown. Carried, not enforced."
+        default=None,
+        description="Where highlights may be shown; enforced by an installation that knows the "
+        "viewer's place.",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -66,6 +66,22 @@ class WallClockAnchor(Model):
     def wall_clock_of(self, seconds: float) -> datetime:
         """Return the wall clock (UTC) at `seconds` of media time."""
         return _utc(self.at) + timedelta(seconds=seconds - self.media_time)
+
+
+def latest_anchor(segments: Sequence[SegmentRef]) -> WallClockAnchor | None:
+    """Return the latest point known on both clocks; without one in the playlist, an estimate.
+
+    The estimate is the time at which the latest segment was listed, which the feed clock corrects.
+
+    Args:
+        segments: of a stream, oldest first.
+    """
+    dated = anchor_of(reversed(segments))
+    if dated is not None:
+        return WallClockAnchor(at=dated.wall, media_time=dated.at)
+    if not segments:
+        return None
+    return WallClockAnchor(at=segments[-1].published_at, media_time=segments[-1].end)
 
 
 class OrderedSpan(NamedTuple):

@@ -25,7 +25,7 @@ from domain.highlights.selection import (
 )
 from domain.ingest.messages import FetchWindowInput, FetchWindowResult
 from domain.media.segments import Gap, SegmentRef, Window
-from domain.media.timestamps import WallClockAnchor, anchor_of
+from domain.media.timestamps import latest_anchor
 from domain.streams.backfill.messages import BackfillInput, BackfillTiming
 from domain.streams.messages import (
     LONG_PLAYLIST,
@@ -466,7 +466,7 @@ class StreamLedger:
         return LinkFeedInput(
             tenant_id=self._request.tenant_id,
             stream_id=self._request.stream_id,
-            anchor=self._wall_clock_anchor(),
+            anchor=latest_anchor(self._segments),
             media_end=self._progress.position,
             analyzed=self._progress.analyzed,
             ended=ended,
@@ -483,20 +483,6 @@ class StreamLedger:
             self._withdrawn[identity] = None
             discarded += self._retract(identity)
         return tuple(discarded)
-
-    def _wall_clock_anchor(self) -> WallClockAnchor | None:
-        """Return the latest point known on both clocks; without one in the playlist, an estimate.
-
-        The estimate is the time at which the latest segment was listed, which the feed clock
-        corrects.
-        """
-        dated = anchor_of(reversed(self._segments))
-        if dated is not None:
-            return WallClockAnchor(at=dated.wall, media_time=dated.at)
-        if not self._segments:
-            return None
-        latest = self._segments[-1]
-        return WallClockAnchor(at=latest.published_at, media_time=latest.end)
 
     def set_recording(self, recording: RecordingReady) -> None:
         """Record that the source offers a recording."""

@@ -62,6 +62,7 @@ class AuditAction(StrEnum):
     ENDPOINT_DELETED = "webhook_endpoint.deleted"
     TENANT_PLAN_SET = "tenant.plan_set"
     TENANT_POLICY_PUT = "tenant.policy_put"
+    STREAM_UPDATED = "stream.updated"
     STREAM_DELETED = "stream.deleted"
     STREAM_HELD = "stream.held"
     STREAM_RELEASED = "stream.released"

@@ -87,6 +87,13 @@ class ApiSettings(SettingsSection):
         "before the API, whose `X-Forwarded-For` is believed; without any, a client's address is "
         "that of its connection.",
     )
+    viewer_country_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = Field(
+        default=None,
+        description="Header in which the trusted proxies state a viewer's country, such as "
+        "`CloudFront-Viewer-Country`; its region is read from the same name with `-Region`. Links "
+        "to highlights with `territories` are then served only where these permit it; without the "
+        "setting, everywhere.",
+    )
     egress_addresses: Annotated[tuple[IPNetwork, ...], NoDecode, BeforeValidator(_networks)] = (
         Field(
             default=(),

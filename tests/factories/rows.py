@@ -168,12 +168,13 @@ async def new_export(
     stream_id: UUID,
     *,
     status: ExportStatus = ExportStatus.READY,
+    highlight: UUID | None = None,
 ) -> UUID:
     """An export of four seconds as HLS; a ready one names a file and has a playlist."""
     spec = ExportSpec(
         id=uuid4(),
         tenant_id=tenant_id,
-        source=ExportSource(stream_id=stream_id, start=10.0, end=14.0),
+        source=ExportSource(stream_id=stream_id, highlight_id=highlight, start=10.0, end=14.0),
         renditions=(RenditionSpec(format=RenditionFormat.HLS),),
     )
     made = RenderedRendition(

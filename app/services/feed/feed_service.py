@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.services.streams import StreamStarter
 from app.services.webhooks import WebhookDispatcher
 from domain.feed.clock import (
-    SCREEN_WEIGHT,
     ClockSource,
     FeedClock,
     MeasuredMoment,
@@ -58,6 +57,9 @@ _log = structlog.get_logger(__name__)
 
 ASKED_AGAIN_AFTER: Final = 15.0
 """Seconds for which the analyzer takes a stream for one without a feed: less than it remembers."""
+
+SIGNALED_AGAIN_AFTER: Final = 300.0
+"""Seconds after which a process signals the workflow of a stream again, in case it was lost."""
 
 _STREAMS: Final = 10_000
 _AT_A_TIME: Final = 500
@@ -106,6 +108,9 @@ class FeedService:
         self._without_events: TTLCache[tuple[UUID, UUID], None] = TTLCache(
             _STREAMS, ttl=ASKED_AGAIN_AFTER, timer=clock
         )
+        self._signaled: TTLCache[tuple[UUID, UUID], None] = TTLCache(
+            _STREAMS, ttl=SIGNALED_AGAIN_AFTER, timer=clock
+        )
 
     async def store(
         self,
@@ -133,16 +138,22 @@ class FeedService:
                 await session.refresh(row)
         return stream, rows
 
-    async def notify(self, stream: Stream, *, stored: int) -> None:
+    async def notify(self, stream: Stream, rows: Sequence[FeedEventRow]) -> None:
         """Signal the stream's workflow that events were stored, and send webhook events.
+
+        `follow_stream` links the events of a stream that is known to have a feed, without a signal,
+        unless one takes another back.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
         """
-        if not _has_no_workflow(stream):
-            await self._starter.feed_events_stored(stream, FeedEventsStored(events=stored))
-        else:
+        if _has_no_workflow(stream):
             await self._dispatcher.try_dispatch(stream.tenant_id)
+            return
+        key = (stream.tenant_id, stream.id)
+        if key not in self._signaled or any(row.retracts is not None for row in rows):
+            await self._starter.feed_events_stored(stream, FeedEventsStored(events=len(rows)))
+            self._signaled[key] = None
 
     async def link(self, request: LinkFeedInput) -> LinkFeedResult:
         """Place and link the events that wait, in one transaction. Idempotent."""
@@ -189,9 +200,10 @@ class FeedService:
     ) -> LinkFeedResult:
         # One pass at a time, also with selection, which locks the row the same way.
         await session.refresh(stream, with_for_update={"key_share": True})
-        waiting = await feed_events.unresolved(
+        unresolved = await feed_events.unresolved(
             session, tenant_id=stream.tenant_id, stream_id=stream.id, limit=_AT_A_TIME
         )
+        waiting = [each for each in unresolved if request.takes_back or each[1] is None]
         if not waiting:
             return LinkFeedResult()
         scene = await self._scene(session, stream, request)
@@ -263,7 +275,14 @@ class FeedService:
             if (at := raw_place(event_of(row), received_at=row.received_at, anchor=anchor))
             is not None
         ]
-        estimate = estimate_clock(sorted(reported), [_measured(each) for each in found])
+        attached = await feed_events.of_highlights(
+            session, tenant_id=stream.tenant_id, highlight_ids=[each.id for each in found]
+        )
+        # A moment that an event made lies where the clock put the event, and confirms anything.
+        made = {row.highlight_id for row in attached if row.is_base}
+        estimate = estimate_clock(
+            sorted(reported), [_measured(each) for each in found if each.id not in made]
+        )
         # What was known stays known while the evidence is contradictory.
         if estimate == known or (known.is_known and not estimate.is_known):
             return known
@@ -418,7 +437,7 @@ def _without_workflow(stream: Stream) -> LinkFeedInput:
 def _measured(highlight: Highlight) -> MeasuredMoment:
     state = highlight.match_state or {}
     changed = state.get("score_before") != state.get("score_after")
-    return MeasuredMoment(highlight.peak, SCREEN_WEIGHT if changed else 1.0)
+    return MeasuredMoment.of(highlight.peak, score_changed=changed)
 
 
 def _is_news(row: FeedEventRow, place: FeedPlace | None, ruling: FeedRuling) -> bool:

@@ -77,7 +77,7 @@ class FeedEventJobs:
                 stream, rows = await self._feed.store(
                     session, tenant_id=job.tenant_id, stream_id=job.stream_id, new=new
                 )
-            await self._feed.notify(stream, stored=len(rows))
+            await self._feed.notify(stream, rows)
         except RecordMissingError as error:
             message = f"The tenant has no stream {job.stream_id}."
             raise JobRefusedError("unknown_stream", message) from error

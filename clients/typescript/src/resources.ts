@@ -10,6 +10,8 @@ export const streams = {
   list: list("GET /v1/streams"),
   /** Read a stream with its gaps. */
   get: call("GET /v1/streams/{stream_id}"),
+  /** Change the publication policy of a stream and its highlights. */
+  update: call("PATCH /v1/streams/{stream_id}", "body"),
   /** Stop following a stream. Its last windows are still analyzed. */
   stop: call("POST /v1/streams/{stream_id}/stop"),
   /** Stop up to 50 streams. A failure of one does not affect the others. */

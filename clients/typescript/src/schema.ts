@@ -118,7 +118,14 @@ export interface paths {
         delete: operations["deleteStream"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Update Stream
+         * @description Change the publication policy of a stream, running or ended, and of its highlights.
+         *
+         *     It applies at once to every link. Highlights that exist keep the status of their review; a
+         *     change of `review` applies to those that follow. No webhook is sent.
+         */
+        patch: operations["updateStream"];
         trace?: never;
     };
     "/v1/streams/{stream_id}/stop": {
@@ -1053,6 +1060,8 @@ export interface paths {
         /**
          * Download Export Batch
          * @description Download all files of a batch that are ready, as a ZIP file, by its signed URL.
+         *
+         *     Files of highlights that are withheld, or may not be shown where you are, are left out.
          *
          *     The file is written while it is sent, without compression: its size is not known, and it has no
          *     ranges. For large batches, download the files of the manifest instead.
@@ -2467,7 +2476,7 @@ export interface components {
          * @description Audited action; the part before the dot is the target.
          * @enum {string}
          */
-        AuditAction: "key.created" | "key.updated" | "key.rotated" | "key.revoked" | "profile_override.put" | "profile_override.deleted" | "profile_taste.enabled" | "profile_taste.disabled" | "profile_taste.reset" | "branding.put" | "branding.deleted" | "embed_policy.put" | "connection.created" | "connection.updated" | "connection.rotated" | "connection.deleted" | "webhook_endpoint.created" | "webhook_endpoint.updated" | "webhook_endpoint.rotated" | "webhook_endpoint.enabled" | "webhook_endpoint.disabled" | "webhook_endpoint.deleted" | "tenant.plan_set" | "tenant.policy_put" | "stream.deleted" | "stream.held" | "stream.released" | "highlight.held" | "highlight.released" | "highlight.approved" | "highlight.rejected" | "highlight.review_expired" | "clip.deleted" | "export.deleted" | "export_batch.deleted";
+        AuditAction: "key.created" | "key.updated" | "key.rotated" | "key.revoked" | "profile_override.put" | "profile_override.deleted" | "profile_taste.enabled" | "profile_taste.disabled" | "profile_taste.reset" | "branding.put" | "branding.deleted" | "embed_policy.put" | "connection.created" | "connection.updated" | "connection.rotated" | "connection.deleted" | "webhook_endpoint.created" | "webhook_endpoint.updated" | "webhook_endpoint.rotated" | "webhook_endpoint.enabled" | "webhook_endpoint.disabled" | "webhook_endpoint.deleted" | "tenant.plan_set" | "tenant.policy_put" | "stream.updated" | "stream.deleted" | "stream.held" | "stream.released" | "highlight.held" | "highlight.released" | "highlight.approved" | "highlight.rejected" | "highlight.review_expired" | "clip.deleted" | "export.deleted" | "export_batch.deleted";
         /** @description Who made the change. */
         AuditActor: {
             kind: components["schemas"]["ActorKind"];
@@ -4701,7 +4710,7 @@ export interface components {
             review_hours?: number | null;
             /** @description Your names of those who may see highlights. Carried, not enforced. */
             audience?: string[] | null;
-            /** @description Where highlights may be shown. Carried, not enforced. */
+            /** @description Where highlights may be shown; enforced by an installation that knows the viewer's place. */
             territories?: components["schemas"]["TerritoryPolicy"] | null;
             /** @description From then on, clips of highlights cannot be played, downloaded or exported. */
             valid_until?: string | null;
@@ -4716,7 +4725,7 @@ export interface components {
             review_hours?: number | null;
             /** @description Your names of those who may see highlights. Carried, not enforced. */
             audience?: string[] | null;
-            /** @description Where highlights may be shown. Carried, not enforced. */
+            /** @description Where highlights may be shown; enforced by an installation that knows the viewer's place. */
             territories?: components["schemas"]["TerritoryRequest"] | null;
             /** @description From then on, clips of highlights cannot be played, downloaded or exported. */
             valid_until?: string | null;
@@ -4769,7 +4778,7 @@ export interface components {
             review_hours?: number | null;
             /** @description Your names of those who may see highlights. Carried, not enforced. */
             audience?: string[] | null;
-            /** @description Where highlights may be shown. Carried, not enforced. */
+            /** @description Where highlights may be shown; enforced by an installation that knows the viewer's place. */
             territories?: components["schemas"]["TerritoryRequest"] | null;
             /** @description From then on, clips of highlights cannot be played, downloaded or exported. */
             valid_until?: string | null;
@@ -5204,6 +5213,11 @@ export interface components {
         StreamList: {
             data: components["schemas"]["Stream"][];
             next_cursor?: string | null;
+        };
+        /** @description What to change of a stream. */
+        StreamPatch: {
+            /** @description Fields of the publication policy to change; null clears a field, and one that is left out stays. */
+            policy: components["schemas"]["PublicationPolicyRequest"];
         };
         /**
          * @description A stream, in `stream.*`.
@@ -5825,6 +5839,7 @@ export type StreamEnd = components['schemas']['StreamEnd'];
 export type StreamEndedEvent = components['schemas']['StreamEndedEvent'];
 export type StreamFailedEvent = components['schemas']['StreamFailedEvent'];
 export type StreamList = components['schemas']['StreamList'];
+export type StreamPatch = components['schemas']['StreamPatch'];
 export type StreamPayload = components['schemas']['StreamPayload'];
 export type StreamPreview = components['schemas']['StreamPreview'];
 export type StreamProblem = components['schemas']['StreamProblem'];
@@ -6021,6 +6036,32 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    updateStream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                stream_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StreamPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stream"];
+                };
             };
         };
     };

@@ -80,6 +80,7 @@ async def test_without_the_scope_read_a_key_sees_only_the_clips_that_it_asks_for
         *(
             "analyzeRecording",
             "analyzeStream",
+            "updateStream",
             "stopStream",
             "batchStopStreams",
             "deleteStream",

@@ -12,15 +12,23 @@ import pytest
 from sqlalchemy import select
 
 from app.container import Container
-from app.services.feed.feed_service import ASKED_AGAIN_AFTER, FeedService
+from app.services.feed.feed_service import (
+    ASKED_AGAIN_AFTER,
+    SIGNALED_AGAIN_AFTER,
+    FeedService,
+)
+from app.services.streams import StreamStarter
 from domain.analysis.screen import MatchState
-from domain.feed.models import FeedEvent
+from domain.feed.clock import REACTION
+from domain.feed.messages import FeedEventsStored, LinkFeedInput
+from domain.feed.models import FeedEvent, FeedOutcome
 from domain.streams.messages import StreamRecord
 from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
+from domain.tenants.usage import PLANS, PlanName
 from infra.db.engine import Database
-from infra.db.repositories import highlights, streams
+from infra.db.repositories import highlights, streams, tenants
 from infra.db.repositories.feed import feed_events
-from infra.db.tables import Clip, EventRow
+from infra.db.tables import Clip, EventRow, FeedEventRow, Stream
 from infra.settings import Settings
 from tests.factories.rows import PEAK_AT, new_clip, new_highlight, new_stream
 from tests.integration.api.conftest import Account
@@ -358,14 +366,15 @@ async def test_the_feed_clock_is_estimated_from_goals_and_highlights(
     stream = await new_stream(database, account.tenant_id)
     goals = [40.0, 95.0, 170.0, 260.0]
     for at in goals:
-        wall = PEAK_AT + timedelta(seconds=at)
-        await new_highlight(database, account.tenant_id, stream, peak=at, peak_wall_clock=wall)
+        peak = at + REACTION
+        wall = PEAK_AT + timedelta(seconds=peak)
+        await new_highlight(database, account.tenant_id, stream, peak=peak, peak_wall_clock=wall)
     await end(database, account, stream)
     late = [(PEAK_AT + timedelta(seconds=at + 9.0)).isoformat() for at in goals]
     sent = [GOAL | {"id": f"g{number}", "at": {"wall_clock": at}} for number, at in enumerate(late)]
     answers = await send(account, stream, *sent)
     clock = (await account.http.get(f"/v1/streams/{stream}/feed-clock")).json()
-    assert clock == {"source": "estimated", "offset": -9.0, "error": 0.5, "pairs": 4}
+    assert clock == {"source": "estimated", "offset": -9.0, "error": 1.05, "pairs": 4}
     assert [each["place"] for each in answers] == goals
     assert {each["outcome"] for each in answers} == {"linked"}
 
@@ -415,3 +424,149 @@ async def test_a_stream_without_events_is_not_asked_about_for_each_window(
         assert await markers() == 0
         now = ASKED_AGAIN_AFTER + 1.0
         assert await markers() == 1
+
+
+class RecordedStarter(StreamStarter):
+    """Records the signals that workflows get."""
+
+    def __init__(self) -> None:
+        self.signals: list[int] = []
+
+    async def feed_events_stored(self, stream: Stream, stored: FeedEventsStored) -> bool:  # noqa: ARG002
+        self.signals.append(stored.events)
+        return True
+
+
+async def test_a_stream_that_is_known_to_have_a_feed_is_signaled_for_retractions_only(
+    account: Account, database: Database, settings: Settings
+) -> None:
+    live, now, starter = await new_stream(database, account.tenant_id), 0.0, RecordedStarter()
+    async with Container(settings) as container:
+        known = container.services
+        feed = FeedService(
+            database,
+            starter=starter,
+            dispatcher=known.dispatcher,
+            files=known.clips,
+            clock=lambda: now,
+        )
+
+        async def send_to(*events: dict[str, Any]) -> int:
+            new = [FeedEvent.model_validate(each) for each in events]
+            async with database.session(account.tenant_id) as session:
+                stream, rows = await feed.store(
+                    session, tenant_id=account.tenant_id, stream_id=live, new=new
+                )
+            before = len(starter.signals)
+            await feed.notify(stream, rows)
+            return len(starter.signals) - before
+
+        assert await send_to(GOAL) == 1
+        assert await send_to(GOAL | {"id": "g2"}) == 0
+        assert await send_to(GOAL | {"id": "g3"}, GOAL | {"id": "v", "retracts": "g1"}) == 1
+        now = SIGNALED_AGAIN_AFTER + 1.0
+        assert await send_to(GOAL | {"id": "g4"}) == 1
+
+
+async def test_a_burst_of_events_is_refused_above_the_limit_and_loses_none_below_it(
+    account: Account, database: Database, settings: Settings
+) -> None:
+    """10,000 events in a minute: the plan's share is stored and decided, the rest is refused."""
+    async with database.session(account.tenant_id) as session:
+        await tenants.set_plan(session, tenant_id=account.tenant_id, plan=PlanName.STARTER)
+    live = await new_stream(database, account.tenant_id)
+    path = f"/v1/streams/{live}/events"
+    limit = PLANS[PlanName.STARTER].feed_events_per_minute
+    stored, refused = 0, []
+    for number in range(100):
+        batch = [
+            {"id": f"e{number}-{each}", "kind": "odds", "at": {"media": 20.0 + each}}
+            | {"market": "next goal", "odds": {"before": 2.4, "after": 1.25}}
+            for each in range(100)
+        ]
+        answer = await account.http.post(path, json={"events": batch})
+        if answer.status_code == 202:
+            stored += 100
+        else:
+            refused.append(assert_problem(answer, 429, "rate_limited"))
+    assert (stored, len(refused)) == (limit, 100 - limit // 100)
+    assert f"takes {limit} feed events in 60 s" in refused[0]["detail"]
+
+    undo = FeedEvent.model_validate(GOAL | {"id": "undo", "retracts": "e0-99"})
+    async with database.session(account.tenant_id) as session:
+        await feed_events.put(session, tenant_id=account.tenant_id, stream_id=live, events=[undo])
+    waits, decides = (
+        LinkFeedInput(
+            tenant_id=account.tenant_id, stream_id=live, media_end=200.0, analyzed=analyzed
+        )
+        for analyzed in (10.0, 200.0)
+    )
+    async with Container(settings) as container:
+        feed = container.services.feed
+        await feed.link(waits)
+        assert await outcomes(database, account, FeedOutcome.RETRACTED) == 1
+        for _ in range(limit // 500 + 1):
+            await feed.link(waits)
+        marked = await feed.markers(tenant_id=account.tenant_id, stream_id=live, since=0.0)
+        assert len(marked) == limit - 1
+        for _ in range(limit // 500 + 1):
+            await feed.link(decides)
+    assert await outcomes(database, account, FeedOutcome.WAITING) == 0
+
+
+async def outcomes(database: Database, account: Account, outcome: FeedOutcome) -> int:
+    async with database.session(account.tenant_id) as session:
+        found = await session.scalars(
+            select(FeedEventRow.id).where(FeedEventRow.outcome == outcome)
+        )
+        return len(list(found))
+
+
+@pytest.fixture
+async def read_clocks(account: Account, database: Database, stream: UUID) -> UUID:
+    """The stream, of which the screen was read at four moments of two periods."""
+    for peak, clock, period in (
+        (100.0, "10:00", "1st"),
+        (160.0, "11:00", "1st"),
+        (220.0, "10:00", "2nd"),
+        (280.0, "11:00", "2nd"),
+    ):
+        state = MatchState(clock=clock, period=period)
+        await new_highlight(database, account.tenant_id, stream, peak=peak, state=state)
+    return stream
+
+
+async def test_a_match_clock_that_runs_backwards_places_each_event_where_it_was_shown(
+    account: Account, read_clocks: UUID
+) -> None:
+    clocks = [("11:10", "1st"), ("10:30", "1st"), ("11:10", "2nd"), ("10:30", "2nd")]
+    events = [
+        {"id": f"c{number}", "kind": "custom", "at": {"clock": clock, "period": period}}
+        for number, (clock, period) in enumerate(clocks)
+    ]
+    answers = [(await send(account, read_clocks, each))[0] for each in events]
+    assert [each["place"] for each in answers] == [170.0, 130.0, 290.0, 250.0]
+    assert {each["error"] for each in answers} == {3.0}
+
+
+async def test_a_correction_of_the_match_clock_moves_its_event_back(
+    account: Account, read_clocks: UUID
+) -> None:
+    def seen(clock: str, revision: int) -> dict[str, Any]:
+        at = {"clock": clock, "period": "2nd"}
+        return {"id": "c", "revision": revision, "kind": "period", "at": at}
+
+    places = [
+        (await send(account, read_clocks, seen(*each)))[0]["place"]
+        for each in (("11:00", 1), ("10:20", 2), ("11:30", 0))
+    ]
+    assert places == [280.0, 240.0, 240.0]
+
+
+async def test_a_match_clock_of_a_period_that_was_not_read_is_unplaced(
+    account: Account, read_clocks: UUID
+) -> None:
+    at = {"clock": "10:30", "period": "3rd"}
+    (answer,) = await send(account, read_clocks, {"id": "c", "kind": "custom", "at": at})
+    assert (answer["outcome"], answer["place"]) == ("unplaced", None)
+    assert answer["detail"].startswith("No match clock near 10:30 was read on the screen")

@@ -69,6 +69,7 @@ RESOURCES = (
 )
 BY_ID = [
     ("GET", "/v1/streams/{stream_id}"),
+    ("PATCH", "/v1/streams/{stream_id}"),
     ("POST", "/v1/streams/{stream_id}/stop"),
     ("GET", "/v1/streams/{stream_id}/chapters"),
     ("POST", "/v1/streams/{stream_id}/events"),
@@ -107,6 +108,7 @@ BY_ID = [
     ("DELETE", "/v1/streams/{stream_id}"),
 ]
 BODIES = {
+    "/v1/streams/{stream_id}": {"policy": {"commercial": True}},
     "/v1/highlights/{highlight_id}/feedback": {"verdict": "like"},
     "/v1/streams/{stream_id}/legal-hold": {"reason": "x"},
     "/v1/streams/{stream_id}/feed-clock": {"offset": -7.5},
@@ -280,7 +282,7 @@ async def test_another_tenants_id_is_not_found(
     path: str,
 ) -> None:
     target = path.format(**owned)
-    body = BODIES.get(path) if method in {"POST", "PUT"} else None
+    body = BODIES.get(path) if method in {"POST", "PUT", "PATCH"} else None
     assert (await account.http.request(method, target, json=body)).status_code == 404
     answer = await other_account.http.request(method, target, json=body)
     assert answer.status_code in {200, 202, 204}

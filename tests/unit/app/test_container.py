@@ -54,6 +54,7 @@ READ_ELSEWHERE: Final[Mapping[str, str | type[SettingsSection]]] = {
     "the API, for limits of addresses": "address_refusals_per_minute",
     "the API, for files": "address_files_per_minute",
     "the API, for addresses of clients": "trusted_proxies",
+    "the API, for territories of viewers": "viewer_country_header",
     "the API, for firewalls of tenants": "egress_addresses",
     "the API, for browsers": "cors_origins",
     "the API, for the console": "console_media_origins",

@@ -152,8 +152,8 @@ async def unresolved(
 ) -> list[tuple[FeedEventRow, str | None]]:
     """Return events whose outcome may change, each with the event that retracts it.
 
-    These are events that wait and events that another one takes back, oldest first, and then those
-    that have no place: there may be many of them, which must not keep the others waiting.
+    Events that another one takes back come first, then new ones, then those that wait in order of
+    place, and last those that have no place: however many there are, each pass gets on.
     """
     other = aliased(FeedEventRow)
     taken_back_by = (
@@ -179,6 +179,8 @@ async def unresolved(
         )
         .order_by(
             and_(FeedEventRow.outcome == FeedOutcome.UNPLACED, taken_back_by.is_(None)),
+            taken_back_by.is_(None),
+            FeedEventRow.place.asc().nulls_first(),
             FeedEventRow.received_at,
             FeedEventRow.id,
         )

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.highlights.publication import PublicationPolicy, Release, ReviewStatus
 from infra.db.errors import RecordMissingError
-from infra.db.tables import Tenant
+from infra.db.tables import Highlight, Stream, Tenant
 
 
 class _Published(Protocol):
@@ -76,3 +76,40 @@ async def put_of_tenant(
     )
     if changed is None:
         raise RecordMissingError("tenant", tenant_id)
+
+
+async def lock_of_stream(
+    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID
+) -> PublicationPolicy:
+    """Return a stream's policy, locked until the transaction ends, as selection locks it.
+
+    Raises:
+        RecordMissingError: the tenant has no such stream.
+    """
+    found = (
+        await session.execute(
+            select(Stream.policy)
+            .where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
+            .with_for_update(key_share=True)
+        )
+    ).one_or_none()
+    if found is None:
+        raise RecordMissingError("stream", stream_id)
+    return read_policy(found.policy) or PublicationPolicy()
+
+
+async def put_of_stream(
+    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, policy: PublicationPolicy
+) -> None:
+    """Replace the policy of a locked stream and its highlights; their reviews stay."""
+    stored = stored_policy(policy)
+    await session.execute(
+        update(Stream)
+        .where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
+        .values(policy=stored)
+    )
+    await session.execute(
+        update(Highlight)
+        .where(Highlight.tenant_id == tenant_id, Highlight.stream_id == stream_id)
+        .values(policy=stored, revision=Highlight.revision + 1, updated_at=func.now())
+    )

@@ -674,6 +674,12 @@ ATTACKS: dict[str, Attack] = {
         s, tenant_id=it.tenant, highlight_id=it.highlight, add=("mine",)
     ),
     "policies.of_tenant": lambda s, it: policies.of_tenant(s, tenant_id=it.tenant),
+    "policies.lock_of_stream": lambda s, it: policies.lock_of_stream(
+        s, tenant_id=it.tenant, stream_id=it.stream
+    ),
+    "policies.put_of_stream": lambda s, it: policies.put_of_stream(
+        s, tenant_id=it.tenant, stream_id=it.stream, policy=PublicationPolicy(commercial=True)
+    ),
     "policies.put_of_tenant": lambda s, it: policies.put_of_tenant(
         s, tenant_id=it.tenant, policy=PublicationPolicy(commercial=True)
     ),

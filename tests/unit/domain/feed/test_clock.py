@@ -80,3 +80,43 @@ def test_changes_of_score_count_before_peaks() -> None:
     peaks = [MeasuredMoment(at + 6.0) for at in reported]
     shown = [MeasuredMoment(at - 4.0, 2.0) for at in reported]
     assert estimate_clock(reported, peaks + shown).offset == -4.0
+
+
+def reacting(seed: int) -> tuple[float, list[float], list[MeasuredMoment]]:
+    """A match whose peaks follow what happens, one in five of them two seconds later still."""
+    random = Random(seed)
+    delay = random.uniform(-8.0, 15.0)
+    goals = [60.0 + 60.0 * number + random.uniform(0.0, 30.0) for number in range(8)]
+    reported = [goal + delay + random.gauss(0.0, 0.5) for goal in goals]
+    reactions = [
+        random.uniform(0.4, 1.1) + (2.0 if number % 5 == 0 else 0.0) for number in range(len(goals))
+    ]
+    peaks = [
+        MeasuredMoment.of(goal + reaction, score_changed=False)
+        for goal, reaction in zip(goals, reactions, strict=True)
+    ]
+    return delay, reported, peaks
+
+
+def test_the_time_that_a_crowd_takes_to_react_is_no_part_of_the_offset() -> None:
+    errors = []
+    for seed in range(200):
+        delay, reported, measured = reacting(seed)
+        errors.append(abs(estimate_clock(reported, measured).offset + delay))
+    assert sorted(errors)[int(0.95 * len(errors))] <= 1.0
+    assert sorted(errors)[len(errors) // 2] <= 0.3
+
+
+def test_the_stated_error_bounds_the_offset_of_crowds_that_react_late() -> None:
+    within = 0
+    for seed in range(200):
+        delay, reported, measured = reacting(seed)
+        clock = estimate_clock(reported, measured)
+        within += abs(clock.offset + delay) <= clock.error
+    assert within >= 0.95 * 200
+
+
+def test_one_pair_far_off_hardly_moves_the_offset() -> None:
+    reported = [100.0, 200.0, 300.0, 400.0, 500.0]
+    measured = [MeasuredMoment(at - 4.0) for at in reported[:4]] + [MeasuredMoment(498.5)]
+    assert abs(estimate_clock(reported, measured).offset + 4.0) < 0.2

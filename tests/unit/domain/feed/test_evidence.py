@@ -92,6 +92,17 @@ def test_without_a_feed_clock_an_event_only_strengthens_a_moment() -> None:
     assert not known.feed.hint
 
 
+def test_without_a_feed_clock_an_event_weighs_less() -> None:
+    it = event(importance=0.8)
+    weights = [
+        marker.importance
+        for clock in (FeedClock(), KNOWN)
+        if (found := marker_of(it, UUID(int=1), place(it, clock=clock))) is not None
+        and (marker := mark_of(found)) is not None
+    ]
+    assert weights == [pytest.approx(0.2), 0.8]
+
+
 def test_a_junk_move_is_no_marker_whatever_importance_is_claimed() -> None:
     junk = event(kind="odds", odds={"before": 2.4, "after": 2.2}, importance=1.0)
     assert importance_of(junk) == 0.0

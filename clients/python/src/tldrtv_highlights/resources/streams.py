@@ -92,6 +92,16 @@ class Streams(Resource[Transport]):
         """Read a stream with its gaps."""
         return Sent(path={"stream_id": stream_id})
 
+    @operation("PATCH /v1/streams/{stream_id}", Stream)
+    def update(self, stream_id: Identity, *, policy: Mapping[str, Any]) -> Sent:
+        """Change the publication policy of a stream and its highlights.
+
+        Args:
+            stream_id: the stream.
+            policy: fields to change, such as `{"valid_until": None}`; None clears a field.
+        """
+        return Sent(path={"stream_id": stream_id}, body={"policy": dict(policy)})
+
     @operation("POST /v1/streams/{stream_id}/stop", Stream)
     def stop(self, stream_id: Identity) -> Sent:
         """Stop following a stream. Its last windows are still analyzed."""

@@ -106,3 +106,20 @@ def test_a_wrong_price_names_its_field(odds: object) -> None:
 def test_a_wrong_message_names_what_is_wrong(message: object, problem: str) -> None:
     reading = BetfairFeed.of(None).read(message)
     assert problem in str(reading.problems[0])
+
+
+def test_a_clock_that_runs_backwards_makes_no_move() -> None:
+    earlier = copy.deepcopy(MESSAGES[5])
+    earlier["pt"] = MESSAGES[1]["pt"] - 60_000
+    assert "odds match_result/Home Town 2.40>1.25" not in lines([*MESSAGES[:5], earlier])
+
+
+def test_prices_after_a_clock_that_ran_backwards_are_compared_with_the_latest() -> None:
+    earlier, later = copy.deepcopy(MESSAGES[5]), copy.deepcopy(MESSAGES[5])
+    earlier["pt"] = MESSAGES[1]["pt"] - 60_000
+    later["pt"] = earlier["pt"] + 3_000
+    later["mc"][0]["rc"] = [{"id": 47972, "ltp": 2.6}]
+    found = lines([*MESSAGES[:5], earlier, later])
+    assert [each for each in found if each.startswith("odds")] == [
+        "odds match_result/Home Town 1.25>2.60"
+    ]

@@ -108,3 +108,18 @@ def test_any_json_gets_events_or_problems(body: object) -> None:
     for feed in (OddsApiFeed.of(None), BetfairFeed.of(None)):
         reading = feed.read(body)
         assert len(reading.events) + len(reading.problems) < 1_000
+
+
+def test_a_clock_that_runs_backwards_makes_no_move() -> None:
+    assert lines([answer(3.0), answer(1.4, at="2026-05-02T18:59:00Z")]) == []
+
+
+def test_prices_after_a_clock_that_ran_backwards_are_compared_with_the_latest() -> None:
+    found = lines(
+        [
+            answer(3.0),
+            answer(1.4, at="2026-05-02T18:59:00Z"),
+            answer(3.0, at="2026-05-02T18:59:05Z"),
+        ]
+    )
+    assert found == ["odds match_result/away 1.40>3.00"]
