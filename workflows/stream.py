@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
+from typing import NoReturn
 from uuid import UUID
 
 from temporalio import workflow
@@ -103,7 +104,7 @@ class StreamWorkflow:
         self._fault: BaseException | None = None  # internal; only operators see its text
 
     @workflow.run
-    async def run(self, request: StreamInput) -> StreamWorkflowResult:
+    async def run(self, request: StreamInput) -> StreamWorkflowResult:  # noqa: ARG002 -- see __init__
         """Follow the stream to its end.
 
         Raises:
@@ -145,8 +146,7 @@ class StreamWorkflow:
         await workflow.wait([recorder])
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._rotating:
-            await self._hand_over_clips()
-            workflow.continue_as_new(request.model_copy(update={"state": self._ledger.state()}))
+            await self._continue()
         end = self._ledger.close()
         await self._close(end)
         await self._backfill()
@@ -528,6 +528,16 @@ class StreamWorkflow:
             if not await self._ask_for_report(clip):
                 await waiting  # it has ended, which this run is about to learn
 
+    async def _continue(self) -> NoReturn:
+        """Continue as new, with what happened since the last fetch."""
+        await self._hand_over_clips()
+        if self._discards and workflow.patched("discard-before-continuing"):
+            await self._discard_clips()
+        if self._stop is not None:
+            self._ledger.record_media_end(self._stop)
+        state = self._ledger.state()
+        workflow.continue_as_new(self._request.model_copy(update={"state": state}))
+
     async def _ask_for_report(self, clip: UUID) -> bool:
         """Ask a clip to signal its outcome to this workflow. Return False if it has ended."""
         name = clip_workflow_id(tenant_id=self._request.tenant_id, clip=clip)
@@ -547,12 +557,15 @@ class StreamWorkflow:
                 return
             if self._ledger.record_is_due and not await self._try_to_record():
                 return
-            while self._discards:
-                await steps.discard_clip(self._discards[0], "its highlight was retracted")
-                del self._discards[0]
+            await self._discard_clips()
             release = self._ledger.due_release()
             if release is not None:
                 await self._release(release)
+
+    async def _discard_clips(self) -> None:
+        while self._discards:
+            await steps.discard_clip(self._discards[0], "its highlight was retracted")
+            del self._discards[0]
 
     def _has_pending_writes(self) -> bool:
         return self._ledger.record_is_due or bool(self._discards) or self._ledger.release_is_due

@@ -451,7 +451,9 @@ async def result_of(
 
 
 @asynccontextmanager
-async def running(client: Client, script: Script) -> AsyncIterator[None]:
+async def running(
+    client: Client, script: Script, *, stream: type[StreamWorkflow] = StreamWorkflow
+) -> AsyncIterator[None]:
     """Workers for all queues, until the block ends."""
     steps = ScriptedActivities(script)
     methods: dict[str, list[Callable[..., object]]] = {
@@ -471,7 +473,7 @@ async def running(client: Client, script: Script) -> AsyncIterator[None]:
     orchestration = Worker(
         client,
         task_queue=task_queues.ORCHESTRATION,
-        workflows=[StreamWorkflow, ClipWorkflow, MaintenanceWorkflow],
+        workflows=[stream, ClipWorkflow, MaintenanceWorkflow],
         workflow_runner=workflow_runner(),
     )
     workers = [orchestration] + [

@@ -32,6 +32,7 @@ from domain.streams.status import EndReason, ProblemCode, StreamEnd, StreamProbl
 from infra.db.tables import Stream as Row
 from infra.temporal.client import connected
 from tests.fakes.scripted_stream import QUICK, Script, failing, result_of, running, start
+from tests.integration.workflows.slow_hand_over import SlowHandOver
 from workflows.steps import RECORD_MISSING, STREAM_STATUS
 from workflows.stream import StreamWorkflow
 
@@ -726,6 +727,21 @@ async def test_a_worker_that_dies_as_the_stream_is_stopped_loses_no_media(
     assert result.end.reason is EndReason.STOPPED
     assert (result.progress.windows, result.progress.analyzed) == (2, 12.0)
     assert script.analyzed == [0, 1]
+
+
+async def test_a_stop_that_arrives_as_the_workflow_continues_as_new_ends_the_stream(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=60)
+    async with running(temporal_client, script, stream=SlowHandOver):
+        stream = await start(temporal_client, history_limit=60)
+        async with asyncio.timeout(60):
+            while not await stream.query("is_handing_over"):
+                pass
+            await stream.signal(StreamWorkflow.stop, StopRequest())
+            result = await stream.result()
+    assert result.end.reason is EndReason.STOPPED
+    assert result.progress.windows < script.windows
 
 
 def _chain(error: BaseException | None) -> list[str]:
