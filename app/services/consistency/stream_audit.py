@@ -17,6 +17,7 @@ from uuid import UUID
 
 from domain.clips.models import ClipStatus
 from domain.consistency.facts import (
+    BatchFacts,
     ClipFacts,
     DeliveryFacts,
     ExportFacts,
@@ -65,7 +66,7 @@ _FINAL: Final = {"stream": TERMINAL, "clip": frozenset(ClipStatus) - {ClipStatus
 }
 _ROWS: Final = {"stream": "stream_id", "clip": "clip_id", "export": "export_id"}
 
-T = TypeVar("T", HighlightFacts, ClipFacts, ExportFacts, DeliveryFacts)
+T = TypeVar("T", StreamFacts, HighlightFacts, ClipFacts, ExportFacts, DeliveryFacts, BatchFacts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,18 +136,9 @@ class ConsistencyAudit:
 
     async def tenant(self, tenant_id: UUID) -> AsyncIterator[AuditFinding]:
         """Compare all streams of a tenant, its 100ms events and batches, and what has no row."""
-        after: UUID | None = None
-        while True:
-            async with self._database.session(tenant_id) as session:
-                page = await stream_facts.stream_page(
-                    session, tenant_id=tenant_id, after=after, limit=_PAGE
-                )
-            for each in page:
-                async for finding in self._stream(each):
-                    yield finding
-            if len(page) < _PAGE:
-                break
-            after = page[-1].id
+        async for each in self._pages(stream_facts.stream_page, tenant_id=tenant_id):
+            async for finding in self._stream(each):
+                yield finding
         async for finding in self._pending_sessions(tenant_id):
             yield finding
         async for finding in self._stuck_batches(tenant_id):
@@ -191,7 +183,7 @@ class ConsistencyAudit:
             return await stream_facts.stream(session, tenant_id=tenant_id, stream_id=stream_id)
 
     async def _compare(self, stream: StreamFacts) -> AsyncIterator[AuditFinding]:
-        owner = {"tenant_id": stream.tenant_id, "stream_id": stream.id}
+        owner = _owner(stream)
         rules = AuditRules(stream=stream, grace=self._options.grace, kept=self._kept)
         for each in rules.execution(
             await self._executions.state(stream_workflow_id(**owner)),
@@ -205,7 +197,7 @@ class ConsistencyAudit:
     async def _media(self, rules: AuditRules) -> AsyncIterator[AuditFinding]:
         """Compare windows, counters and stored segments."""
         stream = rules.stream
-        owner = {"tenant_id": stream.tenant_id, "stream_id": stream.id}
+        owner = _owner(stream)
         stored = {each.key for each in await self._segments.objects(**owner)}
         index = StoredSegments(self._segments, **owner)
         indexed = [
@@ -239,7 +231,7 @@ class ConsistencyAudit:
             yield each
 
     async def _highlights(self, rules: AuditRules) -> AsyncIterator[AuditFinding]:
-        async for highlight in self._pages(rules.stream, stream_facts.highlight_page):
+        async for highlight in self._pages(stream_facts.highlight_page, **_owner(rules.stream)):
             self.tally.counts["highlights"] += 1
             for each in rules.highlight(highlight):
                 yield each
@@ -247,7 +239,7 @@ class ConsistencyAudit:
     async def _products(self, rules: AuditRules) -> AsyncIterator[AuditFinding]:
         """Compare clips and exports with their files, events and usage."""
         stream = rules.stream
-        owner = {"tenant_id": stream.tenant_id, "stream_id": stream.id}
+        owner = _owner(stream)
         files = _Files.of(await self._files.objects(**owner))
         for part in (self._clips, self._exports):
             async for each in part(rules, files):
@@ -262,7 +254,7 @@ class ConsistencyAudit:
             yield each
 
     async def _clips(self, rules: AuditRules, files: _Files) -> AsyncIterator[AuditFinding]:
-        async for clip in self._pages(rules.stream, stream_facts.clip_page):
+        async for clip in self._pages(stream_facts.clip_page, **_owner(rules.stream)):
             self.tally.counts["clips"] += 1
             files.explained.update(clip.usage.keys())
             files.named.update(_keys_of(clip, rules.stream))
@@ -274,7 +266,7 @@ class ConsistencyAudit:
                     yield each
 
     async def _exports(self, rules: AuditRules, files: _Files) -> AsyncIterator[AuditFinding]:
-        async for export in self._pages(rules.stream, stream_facts.export_page):
+        async for export in self._pages(stream_facts.export_page, **_owner(rules.stream)):
             self.tally.counts["exports"] += 1
             state = await self._export_state(rules.stream, export)
             for each in rules.export(export, files.stored, state):
@@ -336,7 +328,7 @@ class ConsistencyAudit:
             )
         for each in rules.undelivered(missing):
             yield each
-        async for delivery in self._pages(stream, stream_facts.delivery_page):
+        async for delivery in self._pages(stream_facts.delivery_page, **_owner(stream)):
             self.tally.counts["deliveries"] += 1
             state = None
             if delivery.is_queued and (delivery.waits or 0) >= self._options.grace:
@@ -351,19 +343,13 @@ class ConsistencyAudit:
                 yield each
 
     async def _pages(
-        self, stream: StreamFacts, read: Callable[..., Awaitable[list[T]]]
+        self, read: Callable[..., Awaitable[list[T]]], *, tenant_id: UUID, **owner: UUID
     ) -> AsyncIterator[T]:
-        """Yield all rows of a stream, read by id, a page at a time."""
+        """Yield all rows of a tenant, or of the object that `owner` names, a page at a time."""
         after: UUID | None = None
         while True:
-            async with self._database.session(stream.tenant_id) as session:
-                page = await read(
-                    session,
-                    tenant_id=stream.tenant_id,
-                    stream_id=stream.id,
-                    after=after,
-                    limit=_PAGE,
-                )
+            async with self._database.session(tenant_id) as session:
+                page = await read(session, tenant_id=tenant_id, after=after, limit=_PAGE, **owner)
             for each in page:
                 yield each
             if len(page) < _PAGE:
@@ -400,23 +386,14 @@ class ConsistencyAudit:
 
     async def _stuck_batches(self, tenant_id: UUID) -> AsyncIterator[AuditFinding]:
         """Find batches of exports that no workflow advances."""
-        after: UUID | None = None
-        while True:
-            async with self._database.session(tenant_id) as session:
-                page = await stream_facts.unfinished_batches(
-                    session, tenant_id=tenant_id, after=after, limit=_PAGE
-                )
-            for batch in page:
-                self.tally.counts["batches"] += 1
-                state = await self._executions.state(
-                    export_batch_workflow_id(tenant_id=tenant_id, batch=batch.id)
-                )
-                finding = stuck_batch(tenant_id, batch, state, grace=self._options.grace)
-                if finding is not None:
-                    yield finding
-            if len(page) < _PAGE:
-                return
-            after = page[-1].id
+        async for batch in self._pages(stream_facts.unfinished_batches, tenant_id=tenant_id):
+            self.tally.counts["batches"] += 1
+            state = await self._executions.state(
+                export_batch_workflow_id(tenant_id=tenant_id, batch=batch.id)
+            )
+            finding = stuck_batch(tenant_id, batch, state, grace=self._options.grace)
+            if finding is not None:
+                yield finding
 
     async def _left_objects(self, tenant_id: UUID) -> AsyncIterator[AuditFinding]:
         """Find objects of streams that have no row, such as what a deleted stream left."""
@@ -473,6 +450,11 @@ class _Files:
     def name_all(self, prefix: str) -> None:
         """Take the objects below a prefix for those of something that is being made."""
         self.named.update(each for each in self.stored if each.startswith(prefix))
+
+
+def _owner(stream: StreamFacts) -> dict[str, UUID]:
+    """Return the arguments that name a stream."""
+    return {"tenant_id": stream.tenant_id, "stream_id": stream.id}
 
 
 def _keys_of(clip: ClipFacts, stream: StreamFacts) -> Sequence[str]:
