@@ -339,20 +339,18 @@ async def fetch_recording(
     request: FetchRecordingInput, timing: BackfillTiming
 ) -> FetchRecordingResult:
     """Fetch a chunk; one that fails five times is skipped, the backfill continues."""
-    return await outcome_of(
-        workflow.start_activity_method(
-            Recordings.fetch_recording,
-            request,
-            task_queue=task_queues.IO,
-            start_to_close_timeout=timedelta(seconds=timing.fetch_timeout),
-            heartbeat_timeout=timedelta(seconds=timing.heartbeat_timeout),
-            retry_policy=RetryPolicy(
-                initial_interval=timedelta(seconds=timing.retry_interval),
-                maximum_attempts=_RECORDING_ATTEMPTS,
-            ),
-            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=f"recording from {clock(request.piece.start)}",
-        )
+    return await workflow.execute_activity_method(
+        Recordings.fetch_recording,
+        request,
+        task_queue=task_queues.IO,
+        start_to_close_timeout=timedelta(seconds=timing.fetch_timeout),
+        heartbeat_timeout=timedelta(seconds=timing.heartbeat_timeout),
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(seconds=timing.retry_interval),
+            maximum_attempts=_RECORDING_ATTEMPTS,
+        ),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        summary=f"recording from {clock(request.piece.start)}",
     )
 
 
