@@ -175,9 +175,14 @@ class IngestProgress(Model):
             dropped_metadata=self.dropped_metadata,
         )
 
+    @property
+    def is_empty(self) -> bool:
+        """True if there is neither media nor a gap."""
+        return not (self.segments or self.gaps)
+
     def close(self) -> tuple[Window | None, IngestCursor]:
         """Return the window (None if it is empty) and the cursor of the next window."""
-        if not (self.segments or self.gaps):
+        if self.is_empty:
             return None, self.cursor
         window = Window(
             index=self.cursor.window_index,

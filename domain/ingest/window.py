@@ -175,7 +175,7 @@ class WindowBuilder:
     @property
     def empty(self) -> bool:
         """True if there is neither media nor a gap."""
-        return not (self._progress.segments or self._progress.gaps)
+        return self._progress.is_empty
 
     @property
     def ends_in_gap(self) -> bool:
