@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -95,10 +94,10 @@ def is_readable(about: Highlight, place: str | None) -> bool:
     return True
 
 
-async def sources_readable_until(
-    session: AsyncSession, *, tenant_id: UUID, sources: Iterable[ExportSource], place: str | None
+async def source_readable_until(
+    session: AsyncSession, *, tenant_id: UUID, source: ExportSource, place: str | None
 ) -> int:
-    """Return the Unix time (s) until which files made of some sources may be read.
+    """Return the Unix time (s) until which files made of a source may be read.
 
     A reel is readable while each of its highlights is.
 
@@ -106,7 +105,7 @@ async def sources_readable_until(
         HighlightWithheldProblem: a highlight in them is withheld.
         TerritoryDeniedProblem: one may not be shown at the viewer's place.
     """
-    shown = {each for source in sources for each in source.highlight_ids}
+    shown = set(source.highlight_ids)
     if not shown:
         return FOREVER
     found = await highlights.get_many(session, tenant_id=tenant_id, highlight_ids=sorted(shown))

@@ -29,7 +29,7 @@ from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
 from api.middleware.json_content import require_json
 from api.middleware.routing import WITHOUT_KEY
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
-from api.publication import PUBLICATION_PROBLEMS, ViewerPlace, sources_readable_until
+from api.publication import PUBLICATION_PROBLEMS, ViewerPlace, source_readable_until
 from api.services import Services, ServicesDependency
 from app.services.exports import EmptyReelError, NewExport, SourceNotReadyError
 from domain.exports.models import MOST_RENDITIONS, ExportStatus, RenderedRendition, RenditionFormat
@@ -310,9 +310,9 @@ async def _ready(
     result = exports.results_of(row).get(number)
     if result is None or result.key is None:
         raise ExportNotFoundProblem
-    sources = [exports.spec_of(row).source]
+    source = exports.spec_of(row).source
     async with services.database.session(tenant_id) as session:
-        valid_until = await sources_readable_until(
-            session, tenant_id=tenant_id, sources=sources, place=place
+        valid_until = await source_readable_until(
+            session, tenant_id=tenant_id, source=source, place=place
         )
     return row, result, valid_until
