@@ -52,10 +52,10 @@ class FeedLinker:
 
     def note(self, key: StreamKey, progress: FollowProgress) -> None:
         """Link a stream's events in the background, if that is due and not under way."""
-        reached = progress.added_to(StreamProgress())
         if key in self._linked or key in self._linking or not progress.analyses:
             return
         self._linked[key] = True
+        reached = progress.added_to(StreamProgress())
         tenant_id, stream_id = key
         segments = [segment for window in progress.windows for segment in window.segments]
         request = LinkFeedInput(
