@@ -78,10 +78,11 @@ fault-drills: setup ## Kill, cut off and fill each part during a stream, then au
 	@bin/locked-tools s3_server
 	@FAULT_DRILLS=1 $(BIN)/pytest tests/e2e/test_fault_drills.py $${DRILLS:+-k "$$DRILLS"}
 
-.venv/.fuzz: $(READY) requirements-fuzz.lock
-	@echo "installing what fuzzes into .venv" >&2
+# What only some targets need, each from a lock file.
+.venv/.fuzz .venv/.bench .venv/.footage: .venv/.%: $(READY) requirements-%.lock
+	@echo "installing requirements-$*.lock into .venv" >&2
 	@VIRTUAL_ENV="$$PWD/.venv" bin/uv pip install --quiet --no-deps --require-hashes \
-	  -r requirements-fuzz.lock
+	  -r requirements-$*.lock
 	@touch $@
 
 .PHONY: fuzz
@@ -131,18 +132,6 @@ audit: $(DEPLOY)/.ready ## Compare the lock of the images with PyPI's known vuln
 format: $(READY) ## Format the code and repair what can be repaired
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
-
-.venv/.bench: $(READY) requirements-bench.lock
-	@echo "installing what the benchmarks compare with into .venv" >&2
-	@VIRTUAL_ENV="$$PWD/.venv" bin/uv pip install --quiet --no-deps --require-hashes \
-	  -r requirements-bench.lock
-	@touch $@
-
-.venv/.footage: $(READY) requirements-footage.lock
-	@echo "installing the games to film into .venv" >&2
-	@VIRTUAL_ENV="$$PWD/.venv" bin/uv pip install --quiet --no-deps --require-hashes \
-	  -r requirements-footage.lock
-	@touch $@
 
 .PHONY: footage
 footage: $(READY) .venv/.footage ## Film the games of tools/footage that are not yet filmed (GAMES= names some)
