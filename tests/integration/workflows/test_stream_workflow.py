@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import pytest
@@ -695,18 +696,31 @@ class _DyingWorker:
         self._dead = self._script.dead = True
 
 
+async def _result_after_death(
+    client: Client, script: Script, *, send: Callable[[Stream], Awaitable[None]]
+) -> StreamWorkflowResult:
+    """Run a stream whose worker dies just before the workflow gets a signal."""
+    worker = _DyingWorker(script)
+    timing = QUICK.model_copy(update={"heartbeat_timeout": 1.0})
+    async with running(client, script):
+        stream: Stream = await start(client, timing=timing)
+        await worker.die(client, stream)
+        await send(stream)
+        async with asyncio.timeout(60):
+            return await stream.result()
+
+
 async def test_a_worker_that_dies_as_it_is_asked_to_return_ends_no_stream(
     temporal_client: Client,
 ) -> None:
     script = Script(windows=3)
-    worker = _DyingWorker(script)
-    timing = QUICK.model_copy(update={"heartbeat_timeout": 1.0})
-    async with running(temporal_client, script):
-        stream: Stream = await start(temporal_client, timing=timing)
-        await worker.die(temporal_client, stream)
-        await stream.signal(StreamWorkflow.feed_events_stored, FeedEventsStored(events=1))
-        async with asyncio.timeout(60):
-            result = await stream.result()
+    result = await _result_after_death(
+        temporal_client,
+        script,
+        send=lambda stream: stream.signal(
+            StreamWorkflow.feed_events_stored, FeedEventsStored(events=1)
+        ),
+    )
     assert result.end.reason is EndReason.PLAYLIST_ENDED
     assert script.fetched == [0, 1, 2]
     assert script.analyzed == [0, 1, 2]
@@ -716,14 +730,11 @@ async def test_a_worker_that_dies_as_the_stream_is_stopped_loses_no_media(
     temporal_client: Client,
 ) -> None:
     script = Script(windows=3)
-    worker = _DyingWorker(script)
-    timing = QUICK.model_copy(update={"heartbeat_timeout": 1.0})
-    async with running(temporal_client, script):
-        stream: Stream = await start(temporal_client, timing=timing)
-        await worker.die(temporal_client, stream)
-        await stream.signal(StreamWorkflow.stop, StopRequest())
-        async with asyncio.timeout(60):
-            result = await stream.result()
+    result = await _result_after_death(
+        temporal_client,
+        script,
+        send=lambda stream: stream.signal(StreamWorkflow.stop, StopRequest()),
+    )
     assert result.end.reason is EndReason.STOPPED
     assert (result.progress.windows, result.progress.analyzed) == (2, 12.0)
     assert script.analyzed == [0, 1]
