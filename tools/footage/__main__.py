@@ -84,12 +84,18 @@ def _film(options: argparse.Namespace) -> None:
 
 
 def _film_all(options: argparse.Namespace) -> None:
-    for game, entry in read_manifest().items():
-        if not options.games and (install := RECIPES[game]().missing()):
+    manifest = read_manifest()
+    games = {}
+    for game in options.games or manifest:
+        recipe = RECIPES[game]()
+        if not options.games and (install := recipe.missing()):
             sys.stdout.write(f"{game} is left out, since it is not installed: {install}\n")
-            continue
-        for seed in entry.seeds if game in (options.games or RECIPES) else ():
-            if not (options.out / f"{game}-{seed}.json").exists():
+        else:
+            games[game] = manifest[game]
+    # Seed by seed, so that an interrupted run has films of every game.
+    for seed in sorted({seed for entry in games.values() for seed in entry.seeds}):
+        for game, entry in games.items():
+            if seed in entry.seeds and not (options.out / f"{game}-{seed}.json").exists():
                 film(game, seed=seed, seconds=entry.minutes_of(seed) * 60, folder=options.out)
 
 
