@@ -16,6 +16,7 @@ from tools.footage.game import FootageError
 from tools.footage.manifest import films_folder, read_manifest
 from tools.footage.recipes import RECIPES
 from tools.footage.recorder import RecordingError
+from tools.footage.soundtrack import missing
 from tools.footage.truth import Truth, read
 
 
@@ -97,6 +98,9 @@ def _film_all(options: argparse.Namespace) -> None:
         for game, entry in games.items():
             if seed in entry.seeds and not (options.out / f"{game}-{seed}.json").exists():
                 film(game, seed=seed, seconds=entry.minutes_of(seed) * 60, folder=options.out)
+            copy = options.out / f"{game}-{seed}-dressed.mp4"
+            if seed in entry.dressed and not copy.with_suffix(".json").exists():
+                _dress_film(options.out / f"{game}-{seed}.mp4", copy, seed)
 
 
 def _judge(options: argparse.Namespace) -> None:
@@ -104,13 +108,23 @@ def _judge(options: argparse.Namespace) -> None:
         sys.stdout.write(f"{path}: {len(judge(path).moments)} moments\n")
 
 
+def _dress_film(video: Path, copy: Path, seed: int) -> None:
+    """Dress a film with crowd and commentator, or without what is not installed."""
+    crowd = not missing(crowd=True, voice=False)
+    voice = not missing(crowd=False, voice=True)
+    _say(copy, dress(video, copy, seed=seed, crowd=crowd, voice=voice))
+
+
 def _dress(options: argparse.Namespace) -> None:
     truth = dress(
         options.video, options.out, seed=options.seed, crowd=options.crowd, voice=options.voice
     )
-    sys.stdout.write(
-        f"{options.out}: {truth.film.duration:.0f} s, {', '.join(truth.film.dressing)}\n"
-    )
+    _say(options.out, truth)
+
+
+def _say(copy: Path, truth: Truth) -> None:
+    dressing = ", ".join(truth.film.dressing)
+    sys.stdout.write(f"{copy}: {truth.film.duration:.0f} s, {dressing}\n")
 
 
 def _games(_: argparse.Namespace) -> None:

@@ -23,6 +23,7 @@ class Entry(BaseModel):
         seeds: which films there are.
         minutes: length of a film.
         longer: minutes of films that are longer, by their seed.
+        dressed: seeds of the films that also have a dressed copy, GAME-SEED-dressed.mp4.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,6 +33,7 @@ class Entry(BaseModel):
     seeds: tuple[int, ...] = Field(min_length=1)
     minutes: float = Field(gt=0)
     longer: dict[int, float] = Field(default_factory=dict)
+    dressed: tuple[int, ...] = ()
 
     def minutes_of(self, seed: int) -> float:
         """Return the length of a film."""
