@@ -133,6 +133,10 @@ _LOCAL_LEAST: Final = 24
 _LEFT_SHARE: Final = 0.25
 
 
+# A crowd is always heard: half of the time it is at most this far (dB) from its usual level.
+_CROWD_DEVIATION: Final = 4.0
+
+
 _VOICED: Final = 0.6
 
 
@@ -254,6 +258,19 @@ class Baselines(Model):
             key_change=self.key_change if change is None else self.key_change.add(change),
             last_key=key,
         )
+
+
+def hears_crowd(crowd_level: Baseline) -> bool:
+    """Return True if a stream has a crowd; False if its sound comes and goes, as that of a game.
+
+    Args:
+        crowd_level: baseline of the crowd level.
+    """
+    if not crowd_level.samples:
+        return False
+    usual = quantile(crowd_level.samples, 0.5)
+    deviation = quantile([abs(each - usual) for each in crowd_level.samples], 0.5)
+    return usual > SILENCE and deviation <= _CROWD_DEVIATION
 
 
 def _learned(baseline: Baseline, values: Sequence[float | None]) -> Baseline:
