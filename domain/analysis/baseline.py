@@ -133,8 +133,8 @@ _LOCAL_LEAST: Final = 24
 _LEFT_SHARE: Final = 0.25
 
 
-# A crowd is always heard: half of the time it is at most this far (dB) from its usual level.
-_CROWD_DEVIATION: Final = 4.0
+# A crowd is always heard: three quarters of the time at most this far (dB) below its usual level.
+_CROWD_DIP: Final = 10.0
 
 
 _VOICED: Final = 0.6
@@ -269,8 +269,7 @@ def hears_crowd(crowd_level: Baseline) -> bool:
     if not crowd_level.samples:
         return False
     usual = quantile(crowd_level.samples, 0.5)
-    deviation = quantile([abs(each - usual) for each in crowd_level.samples], 0.5)
-    return usual > SILENCE and deviation <= _CROWD_DEVIATION
+    return usual > SILENCE and usual - quantile(crowd_level.samples, 0.25) <= _CROWD_DIP
 
 
 def _learned(baseline: Baseline, values: Sequence[float | None]) -> Baseline:

@@ -24,7 +24,7 @@ FACT_AFTER: Final = 12.0
 
 
 # The screen reports what was played before it: seconds before the first fact that a clip shows.
-_PLAYED_BEFORE: Final = 8.0
+_PLAYED_BEFORE: Final = 6.0
 
 
 _SHOWN_FOR: Final = 1.5

@@ -170,7 +170,7 @@ def test_a_change_of_the_score_makes_a_good_moment_without_a_crowd() -> None:
         last=True,
     )
     (goal,) = [each for each in candidates if _best(each) > 0.7]
-    assert goal.start <= 94.0 - 8.0
+    assert goal.start <= 94.0 - 6.0
     assert goal.end >= 94.0
 
 
