@@ -17,6 +17,7 @@ from app.services.feed.feed_service import FeedService
 from app.services.profiles import PinnedProfiles
 from domain.analysis.baseline import FRAME_HISTORY, highest_level
 from domain.analysis.detector import ANALYZER, DetectorState, advance
+from domain.analysis.fusion import load_fusion
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.analysis.screen import ScreenMemory
 from domain.analysis.signals import SegmentSignals, measured_seconds, undecodable_gaps
@@ -91,7 +92,8 @@ class LocalAnalysis(Analysis):
         state = await self._states.load(request)
         profile = await self._profile(request)
         hud = None if profile is None else profile.hud
-        weak = profile is not None and profile.selection.fill is FillMethod.BEST_OF
+        fills = profile is not None and profile.selection.fill is FillMethod.BEST_OF
+        fusion = load_fusion() if fills else None
         fed = await self._fed(request, since=state.position - FRAME_HISTORY)
         candidates: list[HighlightCandidate] = []
         undecodable: list[SegmentRef] = []
@@ -117,14 +119,20 @@ class LocalAnalysis(Analysis):
                 hud=hud,
                 reader=reader,
                 until=window.end,
-                weak=weak,
+                fusion=fusion,
                 last=request.last and number == len(request.windows) - 1,
             )
             candidates += settled
             levels.append(highest_level(state.frames, since=window.start))
         if request.last and not request.windows:
             state, settled = advance(
-                state, (), fed, tenant_id=request.tenant_id, stream_id=request.stream_id, last=True
+                state,
+                (),
+                fed,
+                tenant_id=request.tenant_id,
+                stream_id=request.stream_id,
+                fusion=fusion,
+                last=True,
             )
             candidates += settled
         await self._states.save(request, state)

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -17,7 +18,10 @@ from rich.table import Table
 from benchmarks.footage.films import FilmResult, Scores, SealedError, find_films, try_film
 from benchmarks.quality.report import machine
 from demo.errors import DemoError
+from domain.analysis.fusion import Fusion
 from infra.profiles.store import load_shipped_catalog
+from tools.fit.fitting import fitted
+from tools.fit.table import read_table
 from tools.footage.manifest import Split, films_folder, read_manifest
 
 _FIGURES = ("peak_recall", "peak_ap", "ap_50", "ap_70", "covered")
@@ -45,7 +49,8 @@ def main() -> None:
     catalog, results = load_shipped_catalog(), []
     for film in films:
         try:
-            results.append(try_film(film, catalog, home=options.home))
+            fusion = _fitted_without(film.truth.film.game)
+            results.append(try_film(film, catalog, home=options.home, fusion=fusion))
         except DemoError as error:
             sys.exit(f"error: {film.video.name}: {error}")
         print(f"{film.video.stem}: done", file=sys.stderr, flush=True)
@@ -60,6 +65,12 @@ def main() -> None:
     if options.report is not None:
         report = FootageReport(machine=machine(), films=tuple(results))
         options.report.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+@cache
+def _fitted_without(game: str) -> Fusion:
+    """Return the weights that are fitted on all other games."""
+    return fitted([film for film in read_table().films if film.game != game])
 
 
 def _table(group: str, results: Sequence[FilmResult]) -> Table:

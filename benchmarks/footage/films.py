@@ -20,6 +20,7 @@ from benchmarks.quality.metrics import (
     peak_recall,
 )
 from benchmarks.quality.product import follow
+from domain.analysis.fusion import Fusion
 from domain.analysis.signals import SegmentSignals
 from domain.profiles.catalog import ProfileCatalog
 from domain.profiles.model import FillMethod, GameProfile
@@ -108,8 +109,8 @@ def find_films(
     return films
 
 
-def try_film(film: FilmFile, catalog: ProfileCatalog, *, home: Path) -> FilmResult:
-    """Return what each method finds in a film.
+def try_film(film: FilmFile, catalog: ProfileCatalog, *, home: Path, fusion: Fusion) -> FilmResult:
+    """Return what each method finds in a film; the product by a fusion that has not seen its game.
 
     The baselines have the parameters with which each does best on this film, and as many clips as
     the product with the default profile and `fill: best_of`.
@@ -120,14 +121,14 @@ def try_film(film: FilmFile, catalog: ProfileCatalog, *, home: Path) -> FilmResu
     profiles = {name: catalog.get(name) for name in dict.fromkeys((DEFAULT, film.entry.profile))}
     measured = measure(film.video, home=home, hud=profiles[film.entry.profile].hud)
     methods = {
-        f"product, {name}": _product(measured, profile, film.truth)
+        f"product, {name}": _product(measured, profile, film.truth, fusion)
         for name, profile in profiles.items()
     }
     filled = {f"product, {name}, {FILLED}": best_of(each) for name, each in profiles.items()}
-    methods |= {name: _product(measured, each, film.truth) for name, each in filled.items()}
+    methods |= {name: _product(measured, each, film.truth, fusion) for name, each in filled.items()}
     default = filled[f"product, {DEFAULT}, {FILLED}"]
     for name, left in _without(measured).items():
-        methods[f"- without {name}"] = _product(measured, default, film.truth, signals=left)
+        methods[f"- without {name}"] = _product(measured, default, film.truth, fusion, signals=left)
     count = methods[f"product, {DEFAULT}, {FILLED}"].clips
     for name in (LOUDNESS, *DENSITIES, UNIFORM):
         if name == UNIFORM or name in measured.curves:
@@ -160,10 +161,11 @@ def _product(
     measured: Measurements,
     profile: GameProfile,
     truth: Truth,
+    fusion: Fusion,
     *,
     signals: Sequence[SegmentSignals | None] | None = None,
 ) -> Scores:
-    found = follow(measured, profile, signals=signals)
+    found = follow(measured, profile, signals=signals, fusion=fusion)
     spent = measured.cpu_seconds + found.cpu_seconds
     return score_clips(found.clips, truth, measured.duration, cpu_share=spent / measured.duration)
 

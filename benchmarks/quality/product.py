@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from benchmarks.quality.measurements import Measurements
 from benchmarks.quality.metrics import Interval
 from domain.analysis.detector import DetectorState, advance
+from domain.analysis.fusion import Fusion, load_fusion
 from domain.analysis.signals import SegmentSignals
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.markers import apply_marker
@@ -60,6 +61,7 @@ def follow(
     *,
     signals: Sequence[SegmentSignals | None] | None = None,
     feed: Feed | None = None,
+    fusion: Fusion | None = None,
 ) -> Findings:
     """Detect and select as a stream's workflow would, window by window, in order.
 
@@ -68,9 +70,12 @@ def follow(
         profile: of the game.
         signals: what to follow instead of what was measured, segment by segment.
         feed: gives the markers of a feed's events before each window.
+        fusion: instead of the shipped one.
     """
     began = time.process_time()
     selector, detector, selection = HighlightSelector(profile), DetectorState(), SelectionState()
+    fills = profile.selection.fill is FillMethod.BEST_OF
+    used = (fusion or load_fusion()) if fills else None
     decided: dict[UUID, Decision] = {}
     shown: dict[UUID, float] = {}
     proposed: dict[UUID, HighlightCandidate] = {}
@@ -88,7 +93,7 @@ def follow(
             screen=[reading for each in following if each for reading in each.readings],
             hud=profile.hud,
             until=window.end,
-            weak=profile.selection.fill is FillMethod.BEST_OF,
+            fusion=used,
             last=last,
         )
         candidates = tuple(apply_marker(candidate, profile) for candidate in candidates)

@@ -133,6 +133,10 @@ _LOCAL_LEAST: Final = 24
 _LEFT_SHARE: Final = 0.25
 
 
+# A crowd is always heard: three quarters of the time at most this far (dB) below its usual level.
+_CROWD_DIP: Final = 10.0
+
+
 _VOICED: Final = 0.6
 
 
@@ -254,6 +258,18 @@ class Baselines(Model):
             key_change=self.key_change if change is None else self.key_change.add(change),
             last_key=key,
         )
+
+
+def hears_crowd(crowd_level: Baseline) -> bool:
+    """Return True if a stream has a crowd; False if its sound comes and goes, as that of a game.
+
+    Args:
+        crowd_level: baseline of the crowd level.
+    """
+    if not crowd_level.samples:
+        return False
+    usual = quantile(crowd_level.samples, 0.5)
+    return usual > SILENCE and usual - quantile(crowd_level.samples, 0.25) <= _CROWD_DIP
 
 
 def _learned(baseline: Baseline, values: Sequence[float | None]) -> Baseline:

@@ -19,13 +19,15 @@ from domain.analysis.baseline import (
     FRAME_HISTORY,
     Baselines,
     NormalizedFrame,
+    hears_crowd,
     last_frames,
     normalize,
 )
 from domain.analysis.fusion import (
     SECONDS_KEPT,
+    Fusion,
+    FusionWeights,
     SecondRises,
-    load_fusion,
     peak_among,
     rises_of,
 )
@@ -250,7 +252,7 @@ def advance(
     hud: Hud | None = None,
     reader: ScreenMemory | None = None,
     until: float = 0.0,
-    weak: bool = False,
+    fusion: Fusion | None = None,
     last: bool = False,
 ) -> tuple[DetectorState, tuple[HighlightCandidate, ...]]:
     """Return the state after `frames`, and the candidates settled by them.
@@ -267,11 +269,12 @@ def advance(
         hud: what the screen means in this game.
         reader: memory of the screen's reader after the frames; None keeps the one before.
         until: media time (s) up to which the frames are complete, if media is missing at their end.
-        weak: True to propose also weak moments, by the fitted fusion, for a profile that fills its
-            windows with them.
+        fusion: proposes also weak moments, for a profile that fills its windows with them.
         last: True to settle an open moment, at the end of the stream.
     """
-    detector = _Detector(state, marks, clock, tenant_id=tenant_id, stream_id=stream_id, weak=weak)
+    detector = _Detector(
+        state, marks, clock, tenant_id=tenant_id, stream_id=stream_id, fusion=fusion
+    )
     readings = sorted(screen, key=lambda each: each.at)
     for frame in frames:
         due = [each for each in readings if each.at < frame.start + frame.duration]
@@ -299,10 +302,10 @@ class _Detector:
         *,
         tenant_id: UUID,
         stream_id: UUID,
-        weak: bool,
+        fusion: Fusion | None,
     ) -> None:
         self._tenant_id, self._stream_id = tenant_id, stream_id
-        self._weak = weak
+        self._fusion = fusion
         self._position = state.position
         self._frames = list(state.frames)
         self._baselines = state.baselines
@@ -356,8 +359,8 @@ class _Detector:
         self._detect(normalized)
         self._deal_with_marks()
         self._deal_with_facts()
-        if learned and self._weak:
-            self._propose_weak()
+        if learned and self._fusion is not None:
+            self._propose_weak(self._weights(self._fusion))
 
     def reach(self, position: float) -> None:
         if position > self._position:
@@ -380,17 +383,20 @@ class _Detector:
         if not self._frames or int(self._frames[-1].at) == int(frame.middle):
             return False
         second = [each for each in self._frames[-8:] if int(each.at) == int(self._frames[-1].at)]
-        if self._weak:
+        if self._fusion is not None:
             self._seconds.append(rises_of(second, self._baselines))
             oldest = self._seconds[-1].at - SECONDS_KEPT
             self._seconds = [each for each in self._seconds if each.at > oldest]
         self._baselines = self._baselines.learn(second)
         return True
 
-    def _propose_weak(self) -> None:
+    def _weights(self, fusion: Fusion) -> FusionWeights:
+        heard = not self._seconds or self._seconds[-1].heard
+        return fusion.heard if heard else fusion.unheard
+
+    def _propose_weak(self, weights: FusionWeights) -> None:
         """Publish a peak of the fitted fusion where no other moment was found."""
-        fusion = load_fusion()
-        peak = peak_among(fusion, self._seconds)
+        peak = peak_among(weights, self._seconds)
         if peak is None:
             return
         second, fused = peak
@@ -400,7 +406,7 @@ class _Detector:
             and abs(known.peak - second) < _APART
             and excitement(known.cues) >= fused.logit
         )
-        if fused.logit < fusion.floor or is_shown:
+        if fused.logit < weights.floor or is_shown:
             return
         moment = measure_fused(self._frames, self._baselines, second=second, fused=fused)
         if moment is not None:
@@ -458,7 +464,16 @@ class _Detector:
         if not (must or fallen or overdue or weight >= _CLEAR):
             return
         self._facts = [each for each in self._facts if each not in facts]
-        if weight >= _WORTH_PUBLISHING:
+        if self._fusion is not None and not hears_crowd(self._baselines.crowd_level):
+            # What is loud in a game is no reaction to it: the fusion weighs the moment, and
+            # proposes it if neither the tenant nor the screen speaks for it.
+            seconds = {each.at: each for each in self._seconds}
+            fused = self._weights(self._fusion).at(int(moment.peak), seconds)
+            moment = moment.with_fused(fused)
+            published = mark is not None or bool(facts)
+        else:
+            published = weight >= _WORTH_PUBLISHING
+        if published:
             self._publish(moment)
             if mark is not None:
                 self._marks.remove(mark)
@@ -475,7 +490,7 @@ class _Detector:
             floor=peak.level,
             crowd_level=max(crowd_levels, default=None),
             clear=weight >= _CLEAR,
-            moment=moment if weight >= _WORTH_PUBLISHING else None,
+            moment=moment if published else None,
         )
 
     def _mark_near(self, peak: float) -> TimedMetadata | None:

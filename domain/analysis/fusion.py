@@ -3,8 +3,9 @@
 Each channel is compared with its own last minutes (`Baseline`) and bounded. Then what it was at a
 point is compared with what it is after it: at a moment of a game the sound peaks and play stops, so
 both turn. The logit is the sum of one weight per channel and of the hand-set excitement, so that
-each decision is explained by its parts. The weights are in `fusion.json`, which `tools/fit` writes;
-docs/quality.md says on what they were fitted.
+each decision is explained by its parts. A stream without sound has weights for what is left. The
+weights are in `fusion.json`, which `tools/fit` writes; docs/quality.md says on what they were
+fitted.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Final, NamedTuple, Self
 from pydantic import model_validator
 
 from domain.analysis.baseline import Baselines, NormalizedFrame, SpreadBounds
+from domain.analysis.signals import SILENCE
 from domain.model import Model
 
 CHANNELS: Final[Mapping[str, SpreadBounds]] = {
@@ -100,11 +102,13 @@ class SecondRises(Model):
         at: the second of media time, a whole number.
         rises: in the order of `CHANNELS`.
         excitement: the highest by the hand-set weights, in spreads.
+        heard: True if the stream had sound in the last minutes.
     """
 
     at: int
     rises: tuple[float, ...]
     excitement: float = 0.0
+    heard: bool = True
 
 
 class FusedEvidence(Model):
@@ -119,19 +123,17 @@ class FusedEvidence(Model):
     parts: dict[str, float]
 
 
-class Fusion(Model):
-    """Fitted weights.
+class FusionWeights(Model):
+    """Fitted weights for streams of one kind.
 
     Attributes:
-        version: changes with the weights.
         bias: logit of a second in which all channels are as usual.
         floor: logit below which a peak is not proposed: the lower quartile of the peaks that it was
             fitted on.
         excitement: weight of the excitement by the hand-set weights.
-        weights: of the turn of each channel.
+        weights: of the turn of each channel; negative where a channel rises at a moment.
     """
 
-    version: str
     bias: float
     floor: float
     excitement: float
@@ -157,6 +159,20 @@ class Fusion(Model):
         )
 
 
+class Fusion(Model):
+    """All fitted weights.
+
+    Attributes:
+        version: changes with the weights.
+        heard: of a stream with sound.
+        unheard: of a stream without sound.
+    """
+
+    version: str
+    heard: FusionWeights
+    unheard: FusionWeights
+
+
 def bounded_excitement(value: float) -> float:
     """Return excitement (spreads) as the fusion sees it, 0 to 1."""
     return min(1.0, max(0.0, value / FULL_EXCITEMENT))
@@ -179,6 +195,7 @@ def rises_of(second: Sequence[NormalizedFrame], baselines: Baselines) -> SecondR
         at=int(second[0].at),
         rises=tuple(rises),
         excitement=max(each.level for each in second),
+        heard=max(baselines.loudness.samples, default=SILENCE) > SILENCE,
     )
 
 
@@ -188,7 +205,9 @@ def load_fusion() -> Fusion:
     return Fusion.model_validate_json((files(__package__) / "fusion.json").read_bytes())
 
 
-def peak_among(fusion: Fusion, seconds: Sequence[SecondRises]) -> tuple[int, FusedEvidence] | None:
+def peak_among(
+    weights: FusionWeights, seconds: Sequence[SecondRises]
+) -> tuple[int, FusedEvidence] | None:
     """Return the second that has just become known as a peak, with its evidence, if it is one.
 
     That is the second `PEAK_KNOWN_AFTER` before the last one. Its logit is the highest within
@@ -200,7 +219,7 @@ def peak_among(fusion: Fusion, seconds: Sequence[SecondRises]) -> tuple[int, Fus
     if at - APART < seconds[0].at:
         return None
     by_second = {each.at: each for each in seconds}
-    logits = [fusion.at(at + step, by_second).logit for step in range(-APART, APART + 1)]
+    logits = [weights.at(at + step, by_second).logit for step in range(-APART, APART + 1)]
     if logits[APART] <= max(logits[:APART]) or logits[APART] < max(logits[APART + 1 :]):
         return None
-    return at, fusion.at(at, by_second)
+    return at, weights.at(at, by_second)

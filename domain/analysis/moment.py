@@ -23,6 +23,10 @@ FACT_AFTER: Final = 12.0
 """Seconds from a peak to the last fact from the screen that may belong to it."""
 
 
+# The screen reports what was played before it: seconds before the first fact that a clip shows.
+_PLAYED_BEFORE: Final = 6.0
+
+
 _SHOWN_FOR: Final = 1.5
 
 
@@ -47,10 +51,10 @@ _LEAD_BEFORE_RISE: Final = 1.5
 
 # A moment of the fitted fusion: build-up and pay-off of the films that it was fitted on, without
 # the margins that profiles add to every clip.
-_FUSED_LEAD: Final = 5.0
+_FUSED_LEAD: Final = 3.0
 
 
-_FUSED_TAIL: Final = 2.5
+_FUSED_TAIL: Final = 1.5
 
 
 _LASTS_ON: Final = 2.0
@@ -120,21 +124,27 @@ class Moment(Model):
             state=self.state,
         )
 
+    def with_fused(self, fused: FusedEvidence) -> Moment:
+        """Return the moment as one that the fitted fusion weighs."""
+        return Moment.model_validate({**dict(self), "cues": self.cues.with_fused(fused)})
+
     def with_facts(self, facts: Sequence[ScreenFact], state: MatchState | None) -> Moment:
-        """Return the moment with facts from the screen, which its clip then shows.
+        """Return the moment with facts from the screen; its clip shows them and the play before.
 
         Args:
             facts: the facts, in order of time; those that it has already are kept.
             state: state of the match, if no fact knows it.
         """
         known = (*self.cues.screen, *(each for each in facts if each not in self.cues.screen))
+        first = min((each.at for each in known), default=self.peak)
+        start = min(self.start, max(0.0, first - _PLAYED_BEFORE)) if known else self.start
         last = max((each.at for each in known), default=self.peak)
         end = max(self.end, min(last + _SHOWN_FOR, self.peak + FACT_AFTER + _SHOWN_FOR))
         return Moment(
-            start=self.start,
+            start=round(start, 3),
             peak=self.peak,
             end=round(end, 3),
-            safe_starts=self.safe_starts,
+            safe_starts=self.safe_starts if start == self.start else (),
             safe_ends=self.safe_ends if end == self.end else (),
             cues=self.cues.with_screen(known),
             picture=self.picture,

@@ -335,6 +335,10 @@ def evidence(cues: Cues) -> tuple[Evidence, ...]:
     )
 
 
+_ROSE_AND_FELL: Final = "rose and fell as around moments of other games"
+_CUT_FOLLOWED: Final = "a cut followed as after moments of other games"
+
+
 def _fused_evidence(cues: Cues) -> tuple[Evidence, ...]:
     """Return the channels that the fusion names, if the moment rests on the fusion."""
     if cues.fused is None:
@@ -343,7 +347,7 @@ def _fused_evidence(cues: Cues) -> tuple[Evidence, ...]:
         Evidence(
             signal=name,
             strength=part,
-            words=f"{name.replace('_', ' ')} rose and fell as around moments of other games",
+            words=_CUT_FOLLOWED if name == "cut" else f"{name.replace('_', ' ')} {_ROSE_AND_FELL}",
         )
         for name, part in cues.fused.parts.items()
     )

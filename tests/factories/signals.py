@@ -5,12 +5,14 @@ from __future__ import annotations
 from uuid import UUID
 
 from domain.analysis.detector import DetectorState, advance
-from domain.analysis.signals import KeyPicture, PictureFrame, SignalFrame, SoundFrame
+from domain.analysis.signals import SILENCE, KeyPicture, PictureFrame, SignalFrame, SoundFrame
 from domain.highlights.candidate import HighlightCandidate
 from domain.media.segments import TimedMetadata
 
 TENANT, STREAM = UUID(int=1), UUID(int=2)
 _FRAME = 0.25
+_MURMUR = -40.0
+"""Level (dB) above which the crowd of `play` is not."""
 
 
 def play(seconds: float, *, start: float = 0.0) -> list[SignalFrame]:
@@ -124,6 +126,22 @@ def moment(frames: list[SignalFrame], peak: float) -> list[SignalFrame]:
 def silent(frames: list[SignalFrame]) -> list[SignalFrame]:
     """Take the sound away."""
     return [frame.model_copy(update={"sound": None}) for frame in frames]
+
+
+def without_crowd(frames: list[SignalFrame]) -> list[SignalFrame]:
+    """Take away the murmur of the crowd, so that the crowd level is low between loud sounds."""
+    return [
+        frame.model_copy(
+            update={
+                "sound": frame.sound.model_copy(
+                    update={"roar": frame.sound.roar if frame.sound.roar > _MURMUR else SILENCE}
+                )
+            }
+        )
+        if frame.sound
+        else frame
+        for frame in frames
+    ]
 
 
 def blind(frames: list[SignalFrame]) -> list[SignalFrame]:

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import quantiles
 from typing import Final
 
 from rich.console import Console
 
 import domain.analysis.fusion
 from benchmarks.footage.films import find_films
-from domain.analysis.fusion import CHANNELS, Fusion
-from tools.fit.comparison import (
-    calibrate,
-    judge,
-    leave_one_game_out,
-    proposals,
-    search,
-    searched,
-)
-from tools.fit.models import MODELS, SOUNDS, Floats
+from domain.analysis.fusion import CHANNELS
+from tools.fit.comparison import Result, judge, searched
+from tools.fit.fitting import UNUSABLE, fitted
+from tools.fit.models import MODELS, SOUNDS, unheard
 from tools.fit.table import FilmTable, SignalTable, extract, read_table, state_home, write_table
 from tools.footage.manifest import films_folder, read_manifest
-
-UNUSABLE: Final = frozenset({"river-raid"})
-"""Games that nothing is fitted on: moments cover nine tenths of the films of river-raid."""
 
 _WEIGHTS: Final = Path(domain.analysis.fusion.__file__).with_name("fusion.json")
 
@@ -41,25 +29,28 @@ def main() -> None:
     options = parser.parse_args()
     if options.command == "table":
         found = find_films(options.films, read_manifest(), {"fit", "validate"}, open_sealed=False)
-        write_table(SignalTable(films=tuple(extract(film, home=state_home()) for film in found)))
+        films = {each.film: each for each in read_table().films}
+        films |= {film.video.stem: extract(film, home=state_home()) for film in found}
+        write_table(SignalTable(films=tuple(films[name] for name in sorted(films))))
         return
-    films = [film for film in read_table().films if film.game not in UNUSABLE]
+    table = read_table().films
     if options.command == "compare":
-        _compare(films)
+        _compare([film for film in table if film.game not in UNUSABLE])
     else:
-        _WEIGHTS.write_text(fitted(films), encoding="utf-8")
+        _WEIGHTS.write_text(fitted(table).model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def _compare(films: Sequence[FilmTable]) -> None:
     """Print each model on games left out; scores of the first two are no logits (no ECE)."""
+    heard = [film for film in films if film.heard]
     for name, fit in {**MODELS, "turns": searched}.items():
-        _show(name, leave_one_game_out(fit, films))
-    for channel in (*SOUNDS, "motion"):
-        _show(f"turns without {channel}", leave_one_game_out(searched, _held(films, channel)))
+        _show(name, judge(fit, heard))
+    for channel in (*SOUNDS, "motion", "cut"):
+        _show(f"turns without {channel}", judge(searched, _held(heard, channel)))
+    _show("turns without all sound", judge(searched, [*map(unheard, films)]))
 
 
-def _show(name: str, scored: Sequence[tuple[FilmTable, Floats]]) -> None:
-    result = judge(scored)
+def _show(name: str, result: Result) -> None:
     games = "  ".join(f"{game} {value:.2f}" for game, value in result.peak_ap.items())
     Console(width=150).print(
         f"{name:32} peak AP {result.mean:.3f} [{result.low:.3f}, {result.high:.3f}]  "
@@ -78,25 +69,6 @@ def _held(films: Sequence[FilmTable], channel: str) -> list[FilmTable]:
         )
         for film in films
     ]
-
-
-def fitted(films: Sequence[FilmTable]) -> str:
-    """Return the weights as the domain reads them, calibrated on games left out."""
-    scored = leave_one_game_out(searched, films)
-    made = [each for film, logits in scored for each in proposals(film, logits)]
-    scale, shift = calibrate(made)
-    excitement, sound, motion = (scale * search(films)).tolist()
-    weights = dict.fromkeys(CHANNELS, 0.0)
-    weights |= dict.fromkeys(SOUNDS, round(sound / len(SOUNDS), 4)) | {"motion": round(motion, 4)}
-    content = {
-        "bias": round(shift, 4),
-        "floor": round(quantiles((scale * each.logit + shift for each in made), n=4)[0], 4),
-        "excitement": round(excitement, 4),
-        "weights": weights,
-    }
-    version = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]
-    fusion = Fusion.model_validate({"version": version, **content})
-    return fusion.model_dump_json(indent=1) + "\n"
 
 
 if __name__ == "__main__":

@@ -19,6 +19,9 @@ Fit = Callable[[Sequence[FilmTable]], Model]
 SOUNDS: Final = ("loudness", "crowd_level", "voice_level", "tonality")
 """The channels of sound whose turns count, alike: each alone is worth less than their mean."""
 
+PICTURES: Final = ("motion", "jolt", "cut")
+"""The channels of a stream without sound."""
+
 LAGS: Final = ((-8, -5), (-4, -3), (-2, -1), (0, 0), (1, 2), (3, 5))
 """Stretches around a point over which the lagged models average a channel, in seconds."""
 
@@ -26,6 +29,7 @@ RIDGE: Final = 10.0
 _SURE: Final = 1.5  # seconds from a peak that are a moment
 _UNSURE: Final = 4.0  # seconds from a peak up to which nothing is learned
 _WARM_UP: Final = 15  # seconds without baselines
+_HIGHEST_RISE: Final = 0.995  # of which tanh's inverse is about `FULL_EXCITEMENT`
 _ROUNDS, _RATE, _CUTS = 80, 0.1, 7
 
 
@@ -47,10 +51,19 @@ def _stretch(values: Floats, stretch: tuple[int, int]) -> Floats:
 
 
 def turns(film: FilmTable) -> Floats:
-    """Return excitement, turn of sound and turn of motion by second: (seconds, 3)."""
+    """Return excitement and the turns of sound, motion and cuts by second: (seconds, 4)."""
     excitement = np.clip(np.array(film.level) / FULL_EXCITEMENT, 0.0, 1.0)
     sound = np.mean([turned(film, name) for name in SOUNDS], axis=0)
-    return np.stack([excitement, sound, turned(film, "motion")], axis=1)
+    return np.stack([excitement, sound, turned(film, "motion"), turned(film, "cut")], axis=1)
+
+
+def unheard(film: FilmTable) -> FilmTable:
+    """Return a film as it would be without sound: its excitement is that of motion alone."""
+    rises = np.array(film.rises) * np.array([name in PICTURES for name in CHANNELS])
+    moving = rises[:, list(CHANNELS).index("motion")]
+    bounded = np.clip(moving, 0.0, _HIGHEST_RISE)
+    level = np.clip(2.0 * np.arctanh(bounded), 0.0, FULL_EXCITEMENT)
+    return film.model_copy(update={"rises": tuple(map(tuple, rises)), "level": tuple(level)})
 
 
 def features(film: FilmTable) -> Floats:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from benchmarks.footage.films import FilmFile
 from benchmarks.quality.measurements import Measurements, measure
 from domain.analysis.baseline import FRAME_HISTORY, Baselines, NormalizedFrame, normalize
-from domain.analysis.fusion import rises_of
+from domain.analysis.fusion import CHANNELS, rises_of
 from domain.profiles.model import Hud
 
 TABLE: Final = Path(__file__).with_name("table.json.gz")
@@ -43,6 +43,12 @@ class FilmTable(BaseModel):
     rises: tuple[tuple[float, ...], ...]
     level: tuple[float, ...]
     peaks: tuple[float, ...]
+
+    @property
+    def heard(self) -> bool:
+        """True if the film has sound."""
+        loudness = list(CHANNELS).index("loudness")
+        return any(each[loudness] for each in self.rises)
 
 
 class SignalTable(BaseModel):

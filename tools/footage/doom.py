@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
@@ -99,7 +100,9 @@ class DoomGame(SteppedGame):
     def is_foe(self, name: str) -> bool: ...
 
     def missing(self) -> str:
-        return "" if find_spec("vizdoom") else "make .venv/.footage"
+        if not find_spec("vizdoom"):
+            return "make .venv/.footage"
+        return "" if _can_play_sound() else "apt-get install libopenal1"
 
     def format(self) -> Format:
         return Format(width=_WIDTH, height=_HEIGHT, fps=_TICS, rate=_RATE, channels=2)
@@ -265,6 +268,15 @@ class _Counts(NamedTuple):
     kills: int
     deaths: int
     health: int
+
+
+def _can_play_sound() -> bool:
+    """Return True if the engine will find its sound library; without it, films are silent."""
+    try:
+        ctypes.CDLL("libopenal.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def _counts(game: Any) -> _Counts:

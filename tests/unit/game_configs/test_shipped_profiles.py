@@ -47,9 +47,15 @@ def test_the_schemas_defaults_are_those_of_the_default_profile() -> None:
 
 
 def test_default_differs_from_the_schema_only_by_showing_weak_moments() -> None:
-    weak = {"min_spacing": 15.0, "fill": FillMethod.BEST_OF, "fill_to": 7}
+    many = {"per_window": 10, "per_hour": 120, "min_spacing": 15.0}
+    weak = {"fill": FillMethod.BEST_OF, "fill_to": 10}
     bare = GameProfile(id="default", version="", name="General").selection
-    assert CATALOG.get("default").selection == bare.model_copy(update=weak)
+    assert CATALOG.get("default").selection == bare.model_copy(update=many | weak)
+
+
+def test_an_hour_has_room_for_all_windows_of_a_stream_of_weak_moments() -> None:
+    limits = CATALOG.get("default").selection
+    assert limits.per_hour >= limits.fill_to * 3600 / limits.window
 
 
 def test_only_default_shows_weak_moments_without_being_asked() -> None:

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.analysis.baseline import BASELINE_SAMPLES, Baseline, SpreadBounds, quantile
+from domain.analysis.baseline import (
+    BASELINE_SAMPLES,
+    Baseline,
+    SpreadBounds,
+    hears_crowd,
+    quantile,
+)
+from domain.analysis.signals import SILENCE
 
 SPREAD = SpreadBounds(least=0.5, most=5.0, prior=2.0)
 
@@ -56,3 +63,16 @@ def test_sigmas_count_spreads_above_the_level() -> None:
     usual = learnt(*[10.0] * 60).typical(SPREAD)
     assert usual is not None
     assert usual.sigmas(11.0) == pytest.approx(2.0)
+
+
+def test_a_crowd_that_cheers_now_and_then_is_a_crowd() -> None:
+    assert hears_crowd(learnt(*[-47.0, -46.0, -45.0] * 40, *[-30.0] * 40, *[-60.0] * 20))
+
+
+def test_sounds_with_pauses_between_them_are_no_crowd() -> None:
+    assert not hears_crowd(learnt(*[-40.0, -38.0, -65.0] * 60))
+
+
+def test_silence_is_no_crowd() -> None:
+    assert not hears_crowd(learnt(*[SILENCE] * 60))
+    assert not hears_crowd(Baseline())

@@ -10,7 +10,8 @@ import pytest
 
 from domain.analysis.fusion import CHANNELS
 from tools.fit.comparison import Proposal, calibrate, judge, leave_one_game_out, proposals
-from tools.fit.models import Model, additive
+from tools.fit.fitting import fitted
+from tools.fit.models import SOUNDS, Model, additive, unheard
 from tools.fit.table import FilmTable, SignalTable, read_table, write_table
 
 SECONDS = 240
@@ -48,7 +49,7 @@ def test_a_model_never_sees_the_game_that_it_is_judged_on() -> None:
 
 
 def test_what_holds_in_every_game_is_learned() -> None:
-    result = judge(leave_one_game_out(additive, FILMS))
+    result = judge(additive, FILMS)
     assert result.mean == pytest.approx(1.0)
     assert set(result.peak_ap) == {"a", "b", "c"}
 
@@ -66,6 +67,21 @@ def test_calibration_gives_the_share_of_hits() -> None:
     made = [Proposal(clip, 0.0, hit) for hit in [True] * 300 + [False] * 700]
     _, shift = calibrate(made)
     assert 1.0 / (1.0 + np.exp(-shift)) == pytest.approx(0.3, abs=0.01)
+
+
+def test_a_film_without_sound_keeps_its_pictures_only() -> None:
+    loud_and_moving = FILMS[0].model_copy(update={"rises": ((0.5,) * len(CHANNELS),) * SECONDS})
+    silent = unheard(loud_and_moving)
+    assert loud_and_moving.heard
+    assert not silent.heard
+    assert dict(zip(CHANNELS, silent.rises[0], strict=True))["motion"] == pytest.approx(0.5)
+    assert silent.level[0] == pytest.approx(1.1, abs=0.01)  # spreads: twice tanh's inverse of 0.5
+
+
+def test_weights_of_a_stream_without_sound_have_none_for_sound() -> None:
+    fusion = fitted(FILMS)
+    assert {fusion.unheard.weights[name] for name in SOUNDS} == {0.0}
+    assert all(fusion.heard.weights[name] > 0.0 for name in SOUNDS)
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
