@@ -117,11 +117,11 @@ class DrillInstallation:
     logs: Path
     further: list[ChildProcess] = field(default_factory=list)
 
-    async def audit(self, stream_id: str, *, tenant: str) -> tuple[bool, str]:
-        """Run `highlights audit`; return whether everything agrees, and what it printed."""
+    async def audit(self, *, tenant: str) -> tuple[bool, str]:
+        """Audit a tenant's streams; return whether everything agrees, and what was printed."""
         done = await asyncio.to_thread(
             subprocess.run,
-            command("audit", stream_id, "--tenant", tenant, "--grace", "0"),
+            command("audit", "--tenant", tenant, "--grace", "0"),
             cwd=ROOT,
             env=self.settings,
             capture_output=True,

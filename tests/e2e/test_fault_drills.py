@@ -266,13 +266,13 @@ async def until_over(tenant: Tenant, stream_id: str) -> dict[str, object]:
             await asyncio.sleep(0.2)
 
 
-async def until_everything_agrees(installation: DrillInstallation, stream_id: str) -> None:
-    """Repeat the audit until nothing is in flight any more."""
+async def until_everything_agrees(installation: DrillInstallation) -> None:
+    """Repeat the audit of all streams so far until nothing is in flight any more."""
     printed = ""
     try:
         async with asyncio.timeout(LIMIT):
             while True:
-                agrees, printed = await installation.audit(stream_id, tenant="drill")
+                agrees, printed = await installation.audit(tenant="drill")
                 if agrees:
                     return
                 await asyncio.sleep(2.0)
@@ -319,6 +319,6 @@ async def test_everything_agrees_after_a_fault(
         if not drill.may_miss:
             assert (stream["segments"], stream["missed"]) == (origin.published, 0)
         assert stream["clips"] == stream["highlights"] != 0
-        await until_everything_agrees(installation, stream_id)
+        await until_everything_agrees(installation)
         if drill.delivers:
             await until_everything_is_delivered(tenant, liar)
