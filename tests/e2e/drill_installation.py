@@ -136,11 +136,21 @@ class DrillInstallation:
         for part in (self.parts["api"], self.parts["worker"], *self.further):
             part.stop()
 
-    def worker(self, name: str, **settings: str) -> ChildProcess:
-        """Start another worker; `settings` are further environment variables."""
-        return ChildProcess(
-            command("worker"), log=self.logs / f"{name}.log", env=self.settings | settings
-        )
+    async def further_worker(self, name: str, **settings: str) -> ChildProcess:
+        """Start another worker, and wait until it is ready.
+
+        Args:
+            name: of its log.
+            settings: further environment variables.
+        """
+        log = self.logs / f"{name}.log"
+        earlier = log.stat().st_size if log.exists() else 0
+        worker = ChildProcess(command("worker"), log=log, env=self.settings | settings)
+        self.further.append(worker)
+        while b'"worker_ready"' not in log.read_bytes()[earlier:]:
+            assert worker.running(), worker.last_words()
+            await asyncio.sleep(0.2)
+        return worker
 
 
 @asynccontextmanager

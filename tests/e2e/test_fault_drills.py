@@ -115,9 +115,7 @@ async def fill_disk(scene: Scene) -> None:
 async def roll(scene: Scene) -> None:
     """Replace worker and API one after the other, as a deployment does."""
     installation = scene.installation
-    replacement = installation.worker("replacement")
-    installation.further.append(replacement)
-    await asyncio.sleep(OUTAGE)
+    replacement = await installation.further_worker("replacement")
     await asyncio.to_thread(installation.parts["worker"].stop)
     await asyncio.to_thread(installation.parts["api"].stop)
     installation.parts["api"].start()
@@ -138,19 +136,17 @@ async def jump(seconds: int, scene: Scene) -> None:
     worker = installation.parts["worker"]
     assert isinstance(worker, ProcessPart)
     await asyncio.to_thread(worker.stop)
-    jumping = installation.worker(
-        "jumping",
-        LD_PRELOAD=str(shim),
-        CLOCK_OFFSET_FILE=str(clock),
-    )
-    installation.further.append(jumping)
-    await asyncio.sleep(2 * OUTAGE)
-    for ahead in (seconds, 0):
-        clock.write_text(str(ahead))
-        await asyncio.sleep(OUTAGE)
-    assert jumping.running(), jumping.last_words()
-    await asyncio.to_thread(jumping.stop)
-    await asyncio.to_thread(worker.start)
+    try:
+        jumping = await installation.further_worker(
+            "jumping", LD_PRELOAD=str(shim), CLOCK_OFFSET_FILE=str(clock)
+        )
+        for ahead in (seconds, 0):
+            clock.write_text(str(ahead))
+            await asyncio.sleep(OUTAGE)
+        assert jumping.running(), jumping.last_words()
+        await asyncio.to_thread(jumping.stop)
+    finally:
+        await asyncio.to_thread(worker.start)  # for the drills after this one
 
 
 async def nothing(_: Scene) -> None:
