@@ -27,6 +27,7 @@ import pytest_asyncio
 from demo.match import Match
 from demo.origin import LiveOrigin, OriginOptions
 from demo.origin.faults import CorruptSegment, Faults
+from domain.streams.status import TERMINAL
 from tests.e2e.drill_installation import DrillInstallation, ProcessPart, drill_installation
 from tests.e2e.tenant import Tenant
 from tests.fakes.tcp_proxy import TcpProxy
@@ -253,13 +254,17 @@ async def until_ready(installation: DrillInstallation) -> None:
 
 
 async def until_over(tenant: Tenant, stream_id: str) -> dict[str, object]:
-    """Wait for the end of a stream, whatever the API answers meanwhile."""
+    """Wait for the end of a stream, whatever the API answers meanwhile.
+
+    Once a second: each answer is a query to the stream's workflow, which also has to progress.
+    """
     async with asyncio.timeout(LIMIT):
         while True:
             with suppress(httpx.HTTPError, TimeoutError):
-                stream = await tenant.until_over(stream_id, seconds=LIMIT)
-                return stream.model_dump(mode="json")
-            await asyncio.sleep(0.2)
+                stream = await tenant.stream(stream_id)
+                if stream.status in TERMINAL:
+                    return stream.model_dump(mode="json")
+            await asyncio.sleep(1.0)
 
 
 async def until_everything_agrees(installation: DrillInstallation) -> None:
