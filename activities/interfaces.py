@@ -206,7 +206,11 @@ class ExportBatches(ABC):
     @abstractmethod
     @activity.defn(name="finish_export_batch")
     async def finish_export_batch(self, batch: BatchRef) -> None:
-        """Record the outcome of a batch whose exports have all had their turn. Idempotent."""
+        """Record the outcome of a batch whose exports have all had their turn. Idempotent.
+
+        Raises:
+            BatchRunningError: some of them have not ended; retryable.
+        """
 
 
 class Deletions(ABC):

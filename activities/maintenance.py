@@ -18,27 +18,32 @@ from temporalio import activity
 from activities.heartbeat import heartbeating
 from activities.interfaces import ExecutionReconciler, Maintenance
 from app.services.clips import MediaRetention
+from app.services.export_batches import ExportBatchService
 from app.services.exports import ExportService
 from app.services.highlights import expire_reviews
 from app.services.streams import StreamStarter, workflow_id_of
 from app.services.webhooks import WebhookDispatcher
 from domain.clips.models import ClipOutcome, ClipSpec, ClipStatus
+from domain.exports.batches import BatchRef
 from domain.exports.models import ExportStatus
 from domain.ids import (
     backfill_workflow_id,
     clip_workflow_id,
     delivery_workflow_id,
+    export_batch_workflow_id,
     export_workflow_id,
     stream_workflow_id,
 )
 from domain.media.segments import SegmentRef
 from domain.streams.messages import ClipRecord, RecordingReady, StreamRecord
 from domain.streams.reconciliation import (
+    BatchAction,
     ClipAction,
     ExportAction,
     ReconcileExecutionsInput,
     ReconcileExecutionsReport,
     StreamAction,
+    batch_action,
     clip_action,
     export_action,
     is_lost,
@@ -53,7 +58,7 @@ from infra.db.engine import Database, DatabaseUnavailableError
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import backfills, clips, exports, streams, tenants
 from infra.db.repositories.backfills import DeliveryQueueRef, UnfinishedClip, UnfinishedStream
-from infra.db.repositories.exports import UnfinishedExport
+from infra.db.repositories.exports import UnfinishedBatch, UnfinishedExport
 from infra.db.tables import Stream
 from infra.storage.segment_index import StoredSegments
 from infra.storage.segments import SegmentStore
@@ -111,7 +116,9 @@ _FAILED: Final = ReconcileExecutionsReport(failed=1)
 _log = structlog.get_logger(__name__)
 
 
-_Unfinished = TypeVar("_Unfinished", UnfinishedStream, UnfinishedClip, UnfinishedExport)
+_Unfinished = TypeVar(
+    "_Unfinished", UnfinishedStream, UnfinishedClip, UnfinishedExport, UnfinishedBatch
+)
 
 
 class ExecutionActivities(ExecutionReconciler):
@@ -125,6 +132,7 @@ class ExecutionActivities(ExecutionReconciler):
         dispatcher: sends events and lost deliveries.
         retention: keeps the media of ended streams for a while.
         exports: starts lost exports again, or ends them.
+        batches: starts lost batches of exports again, or cancels them.
     """
 
     def __init__(
@@ -137,6 +145,7 @@ class ExecutionActivities(ExecutionReconciler):
         dispatcher: WebhookDispatcher,
         retention: MediaRetention,
         exports: ExportService,
+        batches: ExportBatchService,
     ) -> None:
         self._database = database
         self._executions = executions
@@ -145,6 +154,7 @@ class ExecutionActivities(ExecutionReconciler):
         self._dispatcher = dispatcher
         self._retention = retention
         self._exports = exports
+        self._batches = batches
 
     @activity.defn(name="reconcile_executions")
     async def reconcile_executions(
@@ -158,6 +168,7 @@ class ExecutionActivities(ExecutionReconciler):
                     await repaired(backfills.unfinished_streams, self._repair_stream),
                     await repaired(backfills.unfinished_clips, self._repair_clip),
                     await repaired(exports.unfinished_exports, self._repair_export),
+                    await repaired(exports.unfinished_batches, self._repair_batch),
                     await self._deliveries(tenant_id, request),
                     await self._backfills(tenant_id, request),
                     await self._media(tenant_id, request),
@@ -300,6 +311,24 @@ class ExecutionActivities(ExecutionReconciler):
         await self._exports.end_lost(row, status, lost_export_message(state))
         _log.warning("lost_export_ended", export_id=str(row.id), execution=state.value)
         return ReconcileExecutionsReport(exports_ended=1)
+
+    async def _repair_batch(
+        self, batch: UnfinishedBatch, _request: ReconcileExecutionsInput
+    ) -> ReconcileExecutionsReport:
+        row = batch.row
+        state = await self._executions.state(
+            export_batch_workflow_id(tenant_id=row.tenant_id, batch=row.id)
+        )
+        action = batch_action(state)
+        if action is BatchAction.NONE:
+            return _NOTHING
+        if action is BatchAction.START:
+            await self._batches.start(BatchRef(tenant_id=row.tenant_id, batch_id=row.id))
+            _log.warning("lost_batch_started", batch_id=str(row.id), execution=state.value)
+            return ReconcileExecutionsReport(batches_started=1)
+        await self._batches.cancel(row.tenant_id, row.id)
+        _log.warning("lost_batch_canceled", batch_id=str(row.id), execution=state.value)
+        return ReconcileExecutionsReport(batches_canceled=1)
 
     async def _deliveries(
         self, tenant_id: UUID, request: ReconcileExecutionsInput

@@ -612,7 +612,7 @@ def feed(
 
 @cli.command()
 def reconcile() -> None:
-    """Compare streams, clips, deliveries and backfills with their workflows, and repair them now.
+    """Compare streams, clips, exports and deliveries with their workflows, and repair them now.
 
     Workers do so every few seconds anyway (HIGHLIGHTS_EXECUTION_RECONCILE_INTERVAL).
     """

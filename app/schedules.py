@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,18 +22,21 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from domain import task_queues
 from domain.hms.messages import ReconcileInput, RelayInput
 from domain.streams.reconciliation import ReconcileExecutionsInput
 from domain.tenants.retention import ExpireRecordsInput, MaintenanceInput
 from infra.settings import Settings
+from infra.temporal.client import REFUSALS
 from workflows.maintenance import MaintenanceWorkflow
 from workflows.reconcile import ReconcileExecutionsWorkflow, ReconcileWorkflow
 from workflows.relay import RelayWorkflow
 
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
+_RETRY_INTERVAL: Final = 5.0
+_FORBIDDEN: Final = REFUSALS | {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}
 
 
 _CATCH_UP: Final = timedelta(minutes=1)
@@ -148,12 +152,20 @@ def all_rounds(settings: Settings) -> tuple[IntervalSchedule, ...]:
 
 
 async def ensure_schedules(client: Client, settings: Settings) -> None:
-    """Make all schedules, or bring them up to date; a worker that may not goes on without."""
+    """Make all schedules, or bring them up to date, as soon as Temporal responds.
+
+    A schedule that the worker may not make is left out.
+    """
     for rounds in all_rounds(settings):
-        try:
-            await ensure_schedule(client, rounds)
-        except RPCError as error:
-            _log.warning("schedule_not_made", schedule=rounds.id, error=error.message)
+        while True:
+            try:
+                await ensure_schedule(client, rounds)
+                break
+            except RPCError as error:
+                _log.warning("schedule_not_made", schedule=rounds.id, error=error.message)
+                if error.status in _FORBIDDEN:
+                    break
+            await asyncio.sleep(_RETRY_INTERVAL)
 
 
 def _passes(interval: float) -> int:

@@ -241,6 +241,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
         dispatcher=dispatcher,
         retention=services.retention,
         exports=services.exports,
+        batches=services.export_batches,
     )
     inbound = InboundActivities(
         database=database,

@@ -167,7 +167,7 @@ class ExportBatchService:
             TemporalUnavailableError: Temporal does not respond. The batch is deleted.
         """
         try:
-            await self._start(BatchRef(tenant_id=batch.tenant_id, batch_id=batch.id))
+            await self.start(BatchRef(tenant_id=batch.tenant_id, batch_id=batch.id))
         except TemporalUnavailableError:
             async with self._database.session(batch.tenant_id) as session:
                 await exports.remove_batch(session, tenant_id=batch.tenant_id, batch_id=batch.id)
@@ -203,7 +203,7 @@ class ExportBatchService:
         async with self._database.session(tenant_id) as session:
             row = await exports.resume_batch(session, batch)
         if row.status == ExportStatus.QUEUED:
-            await self._start(batch, is_resumed=True)
+            await self.start(batch, is_resumed=True)
         return row
 
     async def delete(self, tenant_id: UUID, batch_id: UUID, *, actor: Actor) -> None:
@@ -237,7 +237,16 @@ class ExportBatchService:
                 actor=actor,
             )
 
-    async def _start(self, batch: BatchRef, *, is_resumed: bool = False) -> None:
+    async def start(self, batch: BatchRef, *, is_resumed: bool = False) -> None:
+        """Start the workflow of a batch unless it is running. Idempotent.
+
+        Args:
+            batch: the batch.
+            is_resumed: also go on with the first export that had no turn.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not respond.
+        """
         client = await self._client()
         values = {SearchAttribute.TENANT_ID: str(batch.tenant_id)}
         try:

@@ -140,12 +140,13 @@ class RenditionFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportFacts:
-    """An export and what hangs on it."""
+    """An export and what hangs on it; one that `waits` is queued until its batch begins it."""
 
     id: UUID
     status: ExportStatus
     age: float
     quiet: float
+    waits: bool = False
     files: tuple[RenditionFacts, ...] = ()
     events: Mapping[EventType, int] = field(default_factory=dict)
 

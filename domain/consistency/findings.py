@@ -80,9 +80,7 @@ REMEDIES: Final = {
     FindingCode.INBOUND_EVENT_PENDING: (
         "Check that a worker runs, and its log for why the events cannot be applied."
     ),
-    FindingCode.BATCH_STUCK: (
-        "Cancel the batch and resume it: POST /v1/export-batches/{batch_id}/cancel, then /resume."
-    ),
+    FindingCode.BATCH_STUCK: _RECONCILE,
     FindingCode.USAGE_MISSING: _REPORT,
     FindingCode.USAGE_REPEATED: _REPORT,
     FindingCode.USAGE_HOURS_DIFFER: _REPORT,

@@ -31,11 +31,14 @@ class BatchCounts(Model):
     @property
     def outcome(self) -> tuple[ExportStatus, str]:
         """Status of a batch whose exports have all had their turn, and a message."""
-        lost = self.queued + self.running
-        if not self.failed and not self.cancelled and not lost:
-            return ExportStatus.READY, ""
-        parts = ((self.failed, "failed"), (self.cancelled, "were canceled"), (lost, "did not end"))
+        parts = (
+            (self.failed, "failed"),
+            (self.cancelled, "were canceled"),
+            (self.queued, "did not end"),
+        )
         words = ", ".join(f"{count} {what}" for count, what in parts if count)
+        if not words:
+            return ExportStatus.READY, ""
         return ExportStatus.FAILED, f"Of the exports, {words}; {self.ready} are ready."
 
 

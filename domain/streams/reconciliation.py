@@ -56,6 +56,14 @@ class ExportAction(StrEnum):
     FAIL = "fail"
 
 
+class BatchAction(StrEnum):
+    """Repair of a batch of exports whose row says that it is unfinished."""
+
+    NONE = "none"
+    START = "start"
+    CANCEL = "cancel"
+
+
 class ReconcileExecutionsInput(Model):
     """Compare rows with their executions, `passes` times; times in seconds.
 
@@ -97,6 +105,8 @@ class ReconcileExecutionsReport(Model):
     clips_failed: NonNegativeInt = 0
     exports_started: NonNegativeInt = 0
     exports_ended: NonNegativeInt = 0
+    batches_started: NonNegativeInt = 0
+    batches_canceled: NonNegativeInt = 0
     deliveries_resumed: NonNegativeInt = 0
     backfills_started: NonNegativeInt = 0
     media_deleted: NonNegativeInt = 0
@@ -223,6 +233,18 @@ def export_action(state: ExecutionState, *, age: float, render_within: float) ->
         return ExportAction.CANCEL
     is_interrupted = state in {ExecutionState.MISSING, ExecutionState.TERMINATED}
     return ExportAction.START if is_interrupted and age <= render_within else ExportAction.FAIL
+
+
+def batch_action(state: ExecutionState) -> BatchAction:
+    """Return the repair of a batch that is unfinished; one that is canceled can be resumed.
+
+    Args:
+        state: of its execution.
+    """
+    if state.is_running:
+        return BatchAction.NONE
+    gave_up = state in {ExecutionState.CANCELED, ExecutionState.FAILED}
+    return BatchAction.CANCEL if gave_up else BatchAction.START
 
 
 def lost_export_message(state: ExecutionState) -> str:

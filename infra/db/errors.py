@@ -17,6 +17,13 @@ class RecordMissingError(LookupError):
         self.identity = identity
 
 
+class BatchRunningError(Exception):
+    """Exports of a batch are still being made; retry when they have ended."""
+
+    def __init__(self, batch_id: UUID, running: int) -> None:
+        super().__init__(f"{running} exports of batch {batch_id} are still being made")
+
+
 class RevisionConflictError(Exception):
     """Another writer stored a revision first; read it before you retry."""
 

@@ -117,11 +117,11 @@ class DrillInstallation:
     logs: Path
     further: list[ChildProcess] = field(default_factory=list)
 
-    async def audit(self, stream_id: str, *, tenant: str) -> tuple[bool, str]:
-        """Run `highlights audit`; return whether everything agrees, and what it printed."""
+    async def audit(self, *, tenant: str) -> tuple[bool, str]:
+        """Audit a tenant's streams; return whether everything agrees, and what was printed."""
         done = await asyncio.to_thread(
             subprocess.run,
-            command("audit", stream_id, "--tenant", tenant, "--grace", "0"),
+            command("audit", "--tenant", tenant, "--grace", "0"),
             cwd=ROOT,
             env=self.settings,
             capture_output=True,
@@ -136,11 +136,21 @@ class DrillInstallation:
         for part in (self.parts["api"], self.parts["worker"], *self.further):
             part.stop()
 
-    def worker(self, name: str, **settings: str) -> ChildProcess:
-        """Start another worker; `settings` are further environment variables."""
-        return ChildProcess(
-            command("worker"), log=self.logs / f"{name}.log", env=self.settings | settings
-        )
+    async def further_worker(self, name: str, **settings: str) -> ChildProcess:
+        """Start another worker, and wait until it is ready.
+
+        Args:
+            name: of its log.
+            settings: further environment variables.
+        """
+        log = self.logs / f"{name}.log"
+        earlier = log.stat().st_size if log.exists() else 0
+        worker = ChildProcess(command("worker"), log=log, env=self.settings | settings)
+        self.further.append(worker)
+        while b'"worker_ready"' not in log.read_bytes()[earlier:]:
+            assert worker.running(), worker.last_words()
+            await asyncio.sleep(0.2)
+        return worker
 
 
 @asynccontextmanager

@@ -124,6 +124,25 @@ class Tenant:
             found.setdefault(each["type"], []).append(each["outcome"])
         return found
 
+    async def export(self, stream_id: str) -> str:
+        """Export all clips of a stream as a batch, and return its id."""
+        body = {"filter": {"stream_id": stream_id}, "renditions": [{"format": "mp4"}]}
+        response = await self._http.post("/v1/export-batches", json=body)
+        assert response.status_code == httpx.codes.CREATED, response.text
+        return str(response.json()["id"])
+
+    async def export_batch(self, batch_id: str) -> dict[str, Any]:
+        """Read a batch of exports."""
+        response = await self._http.get(f"/v1/export-batches/{batch_id}")
+        found: dict[str, Any] = response.raise_for_status().json()
+        return found
+
+    async def resume_export(self, batch_id: str) -> None:
+        """Cancel a batch of exports and resume it."""
+        for action in ("cancel", "resume"):
+            response = await self._http.post(f"/v1/export-batches/{batch_id}/{action}")
+            response.raise_for_status()
+
     async def subscribe(self, url: str) -> str:
         """Have all events sent to a URL; return the secret that they are signed with."""
         response = await self._http.post("/v1/webhooks/subscribe", json={"url": url})

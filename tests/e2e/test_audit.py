@@ -18,6 +18,7 @@ from app.settings import read_settings, require_database
 from demo.match import Match
 from demo.origin import LiveOrigin, OriginOptions
 from domain.consistency.findings import AuditFinding, FindingCode
+from domain.ids import export_batch_workflow_id
 from domain.streams.status import StreamStatus
 from infra.temporal.client import WorkflowExecutions
 from tests.e2e.conftest import Stack
@@ -166,6 +167,31 @@ async def test_a_finished_stream_agrees_until_something_is_changed_by_hand(
     assert code == 1
     codes = {each["code"] for each in json.loads(printed)["findings"]}
     assert {"file_missing", "usage_repeated"} < codes
+
+
+async def test_a_batch_that_nothing_advances_is_found_and_ends_when_it_is_resumed(
+    stack: Stack, tenant: Tenant, stream_id: str, container: Container
+) -> None:
+    tenant_id = UUID(stack.running.tenant_id)
+
+    async def stuck() -> set[str]:
+        subjects = {each.subject async for each in audit_of(container).tenant(tenant_id)}
+        return {each for each in subjects if each.startswith(("batch ", "export "))}
+
+    batch_id = await tenant.export(stream_id)
+    client = await container.temporal.client()
+    name = export_batch_workflow_id(tenant_id=tenant_id, batch=UUID(batch_id))
+    await client.get_workflow_handle(name).terminate("by an operator")
+    assert await stuck() == {f"batch {batch_id}"}
+    await tenant.resume_export(batch_id)
+    async with asyncio.timeout(LIMIT):
+        while True:
+            batch = await tenant.export_batch(batch_id)
+            if batch["status"] not in {"queued", "running"}:
+                break
+            await asyncio.sleep(0.2)
+    assert (batch["status"], batch["ready"]) == ("ready", batch["exports"]), batch["message"]
+    assert await stuck() == set()
 
 
 async def test_an_unknown_stream_is_a_finding(container: Container, stack: Stack) -> None:

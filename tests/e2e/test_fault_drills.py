@@ -27,6 +27,7 @@ import pytest_asyncio
 from demo.match import Match
 from demo.origin import LiveOrigin, OriginOptions
 from demo.origin.faults import CorruptSegment, Faults
+from domain.streams.status import TERMINAL
 from tests.e2e.drill_installation import DrillInstallation, ProcessPart, drill_installation
 from tests.e2e.tenant import Tenant
 from tests.fakes.tcp_proxy import TcpProxy
@@ -115,9 +116,7 @@ async def fill_disk(scene: Scene) -> None:
 async def roll(scene: Scene) -> None:
     """Replace worker and API one after the other, as a deployment does."""
     installation = scene.installation
-    replacement = installation.worker("replacement")
-    installation.further.append(replacement)
-    await asyncio.sleep(OUTAGE)
+    replacement = await installation.further_worker("replacement")
     await asyncio.to_thread(installation.parts["worker"].stop)
     await asyncio.to_thread(installation.parts["api"].stop)
     installation.parts["api"].start()
@@ -138,19 +137,17 @@ async def jump(seconds: int, scene: Scene) -> None:
     worker = installation.parts["worker"]
     assert isinstance(worker, ProcessPart)
     await asyncio.to_thread(worker.stop)
-    jumping = installation.worker(
-        "jumping",
-        LD_PRELOAD=str(shim),
-        CLOCK_OFFSET_FILE=str(clock),
-    )
-    installation.further.append(jumping)
-    await asyncio.sleep(2 * OUTAGE)
-    for ahead in (seconds, 0):
-        clock.write_text(str(ahead))
-        await asyncio.sleep(OUTAGE)
-    assert jumping.running(), jumping.last_words()
-    await asyncio.to_thread(jumping.stop)
-    await asyncio.to_thread(worker.start)
+    try:
+        jumping = await installation.further_worker(
+            "jumping", LD_PRELOAD=str(shim), CLOCK_OFFSET_FILE=str(clock)
+        )
+        for ahead in (seconds, 0):
+            clock.write_text(str(ahead))
+            await asyncio.sleep(OUTAGE)
+        assert jumping.running(), jumping.last_words()
+        await asyncio.to_thread(jumping.stop)
+    finally:
+        await asyncio.to_thread(worker.start)  # for the drills after this one
 
 
 async def nothing(_: Scene) -> None:
@@ -257,22 +254,26 @@ async def until_ready(installation: DrillInstallation) -> None:
 
 
 async def until_over(tenant: Tenant, stream_id: str) -> dict[str, object]:
-    """Wait for the end of a stream, whatever the API answers meanwhile."""
+    """Wait for the end of a stream, whatever the API answers meanwhile.
+
+    Once a second: each answer is a query to the stream's workflow, which also has to progress.
+    """
     async with asyncio.timeout(LIMIT):
         while True:
             with suppress(httpx.HTTPError, TimeoutError):
-                stream = await tenant.until_over(stream_id, seconds=LIMIT)
-                return stream.model_dump(mode="json")
-            await asyncio.sleep(0.2)
+                stream = await tenant.stream(stream_id)
+                if stream.status in TERMINAL:
+                    return stream.model_dump(mode="json")
+            await asyncio.sleep(1.0)
 
 
-async def until_everything_agrees(installation: DrillInstallation, stream_id: str) -> None:
-    """Repeat the audit until nothing is in flight any more."""
+async def until_everything_agrees(installation: DrillInstallation) -> None:
+    """Repeat the audit of all streams so far until nothing is in flight any more."""
     printed = ""
     try:
         async with asyncio.timeout(LIMIT):
             while True:
-                agrees, printed = await installation.audit(stream_id, tenant="drill")
+                agrees, printed = await installation.audit(tenant="drill")
                 if agrees:
                     return
                 await asyncio.sleep(2.0)
@@ -319,6 +320,6 @@ async def test_everything_agrees_after_a_fault(
         if not drill.may_miss:
             assert (stream["segments"], stream["missed"]) == (origin.published, 0)
         assert stream["clips"] == stream["highlights"] != 0
-        await until_everything_agrees(installation, stream_id)
+        await until_everything_agrees(installation)
         if drill.delivers:
             await until_everything_is_delivered(tenant, liar)

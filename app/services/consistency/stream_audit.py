@@ -366,7 +366,7 @@ class ConsistencyAudit:
     async def _export_state(
         self, stream: StreamFacts, export: ExportFacts
     ) -> ExecutionState | None:
-        if export.status in FINISHED or export.quiet < self._options.grace:
+        if export.status in FINISHED or export.waits or export.quiet < self._options.grace:
             return None
         return await self._executions.state(
             export_workflow_id(tenant_id=stream.tenant_id, export=export.id)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import and_, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,7 +20,7 @@ from domain.exports.models import (
     RenderedRendition,
 )
 from domain.tenants.usage import PLANS, Plan, PlanName, UsageKind, require_export_quota, usage_event
-from infra.db.errors import RecordMissingError
+from infra.db.errors import BatchRunningError, RecordMissingError
 from infra.db.keyset import Order, Position
 from infra.db.repositories import tenants, usage
 from infra.db.repositories.events import append_batch_event, append_export_event
@@ -30,6 +30,16 @@ _NEWEST: Final = Order(column=Export.created_at, id=Export.id, descending=True)
 # Written as in the index, so that it serves.
 _UNFINISHED: Final = Export.status.in_([ExportStatus.QUEUED, ExportStatus.RUNNING])
 _UNFINISHED_BATCH: Final = ExportBatch.status.in_([ExportStatus.QUEUED, ExportStatus.RUNNING])
+# True of an export that has no workflow yet because its batch has not begun it. A batch that was
+# canceled can be resumed.
+WAITS_IN_BATCH: Final = and_(
+    Export.status == ExportStatus.QUEUED,
+    exists().where(
+        ExportBatch.tenant_id == Export.tenant_id,
+        ExportBatch.id == Export.batch_id,
+        ExportBatch.status.not_in([ExportStatus.READY, ExportStatus.FAILED]),
+    ),
+)
 
 
 # States only advance. A canceled export has no files, so that nothing can become of it.
@@ -138,12 +148,16 @@ class UnfinishedExport(NamedTuple):
 async def unfinished_exports(
     session: AsyncSession, *, tenant_id: UUID, quiet_for: float, after: UUID | None, limit: int
 ) -> list[UnfinishedExport]:
-    """Return unfinished exports whose row was not written for `quiet_for` seconds, by id."""
+    """Return unfinished exports whose row was not written for `quiet_for` seconds, by id.
+
+    Those that wait for their turn in a batch are left out.
+    """
     query = (
         select(Export, func.extract("epoch", func.now() - Export.created_at))
         .where(
             Export.tenant_id == tenant_id,
             _UNFINISHED,
+            ~WAITS_IN_BATCH,
             Export.updated_at < func.now() - timedelta(seconds=quiet_for),
         )
         .order_by(Export.id)
@@ -152,6 +166,31 @@ async def unfinished_exports(
     if after is not None:
         query = query.where(Export.id > after)
     return [UnfinishedExport(row=row, age=float(age)) for row, age in await session.execute(query)]
+
+
+class UnfinishedBatch(NamedTuple):
+    """A batch that is queued or running."""
+
+    row: ExportBatch
+
+
+async def unfinished_batches(
+    session: AsyncSession, *, tenant_id: UUID, quiet_for: float, after: UUID | None, limit: int
+) -> list[UnfinishedBatch]:
+    """Return unfinished batches whose row was not written for `quiet_for` seconds, by id."""
+    query = (
+        select(ExportBatch)
+        .where(
+            ExportBatch.tenant_id == tenant_id,
+            _UNFINISHED_BATCH,
+            ExportBatch.updated_at < func.now() - timedelta(seconds=quiet_for),
+        )
+        .order_by(ExportBatch.id)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(ExportBatch.id > after)
+    return [UnfinishedBatch(row) for row in await session.scalars(query)]
 
 
 async def remove(session: AsyncSession, *, tenant_id: UUID, export_id: UUID) -> None:
@@ -390,14 +429,18 @@ async def finish_batch(session: AsyncSession, batch: BatchRef) -> bool:
 
     Raises:
         RecordMissingError: the batch does not exist.
+        BatchRunningError: an earlier run of its workflow began exports that have not ended.
     """
     row = await _locked_batch(session, batch)
     if row.status in FINISHED:
         return False
     found = await batch_counts(session, tenant_id=batch.tenant_id, batch_ids=[batch.batch_id])
-    status, message = found[batch.batch_id].outcome
+    counts = found[batch.batch_id]
+    if counts.running:
+        raise BatchRunningError(batch.batch_id, counts.running)
+    status, message = counts.outcome
     await _set_batch(session, row, status, message)
-    return await append_batch_event(session, row, found[batch.batch_id])
+    return await append_batch_event(session, row, counts)
 
 
 async def cancel_batch(session: AsyncSession, batch: BatchRef, *, message: str) -> ExportBatch:

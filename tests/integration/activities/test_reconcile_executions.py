@@ -15,17 +15,22 @@ from temporalio.worker import Worker
 
 from activities.maintenance import ExecutionActivities
 from app.services.clips import MediaRetention
+from app.services.consistency.stream_audit import AuditOptions, ConsistencyAudit
+from app.services.export_batches import ExportBatchService
 from app.services.exports import ExportService
 from app.services.streams import StreamStarter, close_orphan
 from app.services.webhooks import WebhookDispatcher
 from domain import task_queues
 from domain.clips.models import ClipSpec, ClipStatus
 from domain.clips.tracker import LONGEST_LEAD_IN
+from domain.exports.batches import BatchRef
 from domain.exports.models import ExportStatus
 from domain.ids import (
     backfill_workflow_id,
+    batch_export_id,
     clip_workflow_id,
     delivery_workflow_id,
+    export_batch_workflow_id,
     export_workflow_id,
     stream_workflow_id,
 )
@@ -51,6 +56,7 @@ from tests.factories.rows import (
     new_clip,
     new_endpoint,
     new_export,
+    new_export_batch,
     new_highlight,
     new_stream,
     usage_event,
@@ -84,6 +90,9 @@ class Stage:
         self.exports = ExportService(
             database, connected(client), files=self.files, default_plan=PlanName.PRO
         )
+        self.batches = ExportBatchService(
+            database, connected(client), exports=self.exports, default_plan=PlanName.PRO
+        )
 
         async def only_this() -> list[UUID]:
             return [tenant_id]
@@ -99,6 +108,7 @@ class Stage:
             dispatcher=WebhookDispatcher(self.database, connected(self.client)),
             retention=self.retention,
             exports=self.exports,
+            batches=self.batches,
         )
         return await ActivityEnvironment().run(activities.reconcile_executions, request)
 
@@ -139,6 +149,10 @@ class Stage:
             row = await exports.get(session, tenant_id=self.tenant_id, export_id=export_id)
         assert row is not None
         return row
+
+    async def batch(self) -> BatchRef:
+        batch_id = await new_export_batch(self.database, self.tenant_id, await self.stream())
+        return BatchRef(tenant_id=self.tenant_id, batch_id=batch_id)
 
     def name(self, stream_id: UUID) -> str:
         return stream_workflow_id(tenant_id=self.tenant_id, stream_id=stream_id)
@@ -358,6 +372,77 @@ async def test_an_old_lost_export_fails_with_a_reason_and_one_event_and_leaves_n
     assert await _count(stage, EventType.EXPORT_FAILED) == 1
     with pytest.raises(FileNotFoundError):
         await stage.files.fetch(spec.key(1), stage.root)
+
+
+async def test_exports_that_wait_in_a_batch_are_left_to_its_workflow(stage: Stage) -> None:
+    batch = await stage.batch()
+    await stage.batches.start(batch)
+    late = NOW.model_copy(update={"render_within": 1e-6})
+    for request in (NOW, late):
+        assert await stage.reconcile(request) == ReconcileExecutionsReport()
+    await stage.batches.cancel(batch.tenant_id, batch.batch_id)
+    for request in (NOW, late):
+        assert await stage.reconcile(request) == ReconcileExecutionsReport()
+    row = await stage.export(batch_export_id(batch=batch.batch_id, number=1))
+    assert row.status == ExportStatus.QUEUED
+
+
+async def test_the_audit_expects_no_workflow_of_an_export_that_waits_in_a_batch(
+    stage: Stage,
+) -> None:
+    await stage.batches.start(await stage.batch())
+    audit = ConsistencyAudit(
+        stage.database,
+        stage.executions,
+        segments=stage.segments,
+        files=stage.files,
+        retention=Settings().retention_policy(),
+        options=AuditOptions(grace=0.0, pause=0.0),
+    )
+    subjects = {each.subject async for each in audit.tenant(stage.tenant_id)}
+    assert {each for each in subjects if each.startswith(("batch ", "export "))} == set()
+    assert audit.tally.counts["exports"] == 1
+
+
+async def test_an_export_that_a_finished_batch_left_is_rendered(stage: Stage) -> None:
+    batch = await stage.batch()
+    async with stage.database.session(stage.tenant_id) as session:
+        await exports.finish_batch(session, batch)
+    assert (await stage.reconcile()).exports_started == 1
+
+
+@pytest.mark.parametrize("is_terminated", [True, False], ids=["terminated", "missing"])
+async def test_a_lost_batch_of_exports_is_started_again(
+    stage: Stage, *, is_terminated: bool
+) -> None:
+    batch = await stage.batch()
+    name = export_batch_workflow_id(tenant_id=batch.tenant_id, batch=batch.batch_id)
+    if is_terminated:
+        await stage.batches.start(batch)
+        await stage.terminate(name)
+    first, second = await stage.reconcile(), await stage.reconcile()
+    assert (first, second) == (
+        ReconcileExecutionsReport(batches_started=1),
+        ReconcileExecutionsReport(),
+    )
+    assert await stage.executions.state(name) is ExecutionState.RUNNING
+
+
+async def test_a_batch_whose_workflow_was_canceled_can_be_resumed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = await stage.batch()
+    name = export_batch_workflow_id(tenant_id=batch.tenant_id, batch=batch.batch_id)
+    state = stage.executions.state
+
+    async def canceled(workflow_id: str) -> ExecutionState:
+        return ExecutionState.CANCELED if workflow_id == name else await state(workflow_id)
+
+    monkeypatch.setattr(stage.executions, "state", canceled)
+    first, second = await stage.reconcile(), await stage.reconcile()
+    assert (first.batches_canceled, second) == (1, ReconcileExecutionsReport())
+    resumed = await stage.batches.resume(batch.tenant_id, batch.batch_id)
+    assert resumed.status == ExportStatus.QUEUED
 
 
 async def test_the_media_of_an_ended_stream_is_deleted_when_its_time_is_over(stage: Stage) -> None:

@@ -23,9 +23,10 @@ from domain.clips.models import ClipStatus
 from domain.exports.batches import BatchRef, NextExportsInput
 from domain.exports.models import ExportRecord, ExportStatus, RenderedRendition
 from domain.highlights.selection import DecisionStatus
+from domain.ids import batch_export_id
 from domain.tenants.usage import PLANS, PlanName
 from infra.db.engine import Database
-from infra.db.errors import RecordMissingError
+from infra.db.errors import BatchRunningError, RecordMissingError
 from infra.db.repositories import events, exports
 from infra.media.exports.renderer import ExportRenderer
 from infra.media.ffmpeg import FfmpegLimits, find_ffmpeg
@@ -170,6 +171,32 @@ async def test_a_canceled_batch_is_resumed(account: Account, stream: UUID) -> No
         assert (cancelled["status"], cancelled["queued"]) == ("cancelled", 2)
     resumed = (await account.http.post(f"{path}/resume")).json()
     assert (resumed["status"], resumed["message"]) == ("queued", "")
+
+
+async def test_a_batch_ends_after_the_exports_that_it_began(
+    account: Account, database: Database, stream: UUID
+) -> None:
+    tenant = account.tenant_id
+    batch = BatchRef(tenant_id=tenant, batch_id=await new_export_batch(database, tenant, stream))
+    export_id = batch_export_id(batch=batch.batch_id, number=1)
+
+    async def record(status: ExportStatus) -> None:
+        async with database.session(tenant) as session:
+            await exports.record_export(
+                session, ExportRecord(tenant_id=tenant, export_id=export_id, status=status)
+            )
+
+    async def finish() -> None:
+        async with database.session(tenant) as session:
+            await exports.finish_batch(session, batch)
+
+    await record(ExportStatus.RUNNING)
+    with pytest.raises(BatchRunningError):
+        await finish()
+    await record(ExportStatus.READY)
+    await finish()
+    found = (await account.http.get(f"/v1/export-batches/{batch.batch_id}")).json()
+    assert (found["status"], found["ready"]) == ("ready", 1)
 
 
 async def test_a_deleted_batch_leaves_no_export_and_no_file(

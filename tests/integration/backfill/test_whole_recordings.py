@@ -101,6 +101,7 @@ class Service:
             dispatcher=registry.dispatcher,
             retention=retention,
             exports=registry.exports,
+            batches=registry.export_batches,
         )
         await ActivityEnvironment().run(
             maintenance.reconcile_executions, ReconcileExecutionsInput()

@@ -53,7 +53,7 @@ from domain.streams.status import StreamStatus
 from domain.tenants.audit import AuditTarget
 from domain.tenants.usage import UsageKind
 from domain.webhooks.events import DeliveryStatus, EndpointStatus, EventType
-from infra.db.repositories.exports import results_of
+from infra.db.repositories.exports import WAITS_IN_BATCH, results_of
 from infra.db.tables import (
     AuditEntry,
     Clip,
@@ -330,7 +330,12 @@ async def export_page(
     """Return the exports of a stream with their events and usage, by id."""
     rows = (
         await session.execute(
-            select(Export, _seconds_since(Export.created_at), _seconds_since(Export.updated_at))
+            select(
+                Export,
+                _seconds_since(Export.created_at),
+                _seconds_since(Export.updated_at),
+                WAITS_IN_BATCH,
+            )
             .where(
                 Export.tenant_id == tenant_id,
                 Export.stream_id == stream_id,
@@ -341,9 +346,9 @@ async def export_page(
         )
     ).all()
     written = await _events(
-        session, tenant_id, stream_id, {f"export/{row.id}": row.id for row, _, _ in rows}
+        session, tenant_id, stream_id, {f"export/{row.id}": row.id for row, *_ in rows}
     )
-    made = {row.id: results_of(row) for row, _, _ in rows}
+    made = {row.id: results_of(row) for row, *_ in rows}
     used = await _usage(
         session,
         tenant_id,
@@ -372,8 +377,9 @@ async def export_page(
                 if each.key is not None and each.size is not None
             ),
             events=written[row.id],
+            waits=waits,
         )
-        for row, age, quiet in rows
+        for row, age, quiet, waits in rows
     ]
 
 

@@ -597,6 +597,9 @@ ATTACKS: dict[str, Attack] = {
     "exports.unfinished_exports": lambda s, it: exports.unfinished_exports(
         s, tenant_id=it.tenant, quiet_for=-1.0, after=None, limit=9
     ),
+    "exports.unfinished_batches": lambda s, it: exports.unfinished_batches(
+        s, tenant_id=it.tenant, quiet_for=-1.0, after=None, limit=9
+    ),
     "backfills.unfinished_clips": lambda s, it: backfills.unfinished_clips(
         s, tenant_id=it.tenant, quiet_for=-1.0, after=None, limit=9
     ),

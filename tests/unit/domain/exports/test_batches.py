@@ -18,7 +18,7 @@ from domain.exports.models import ExportStatus
             "Of the exports, 2 failed; 1 are ready.",
         ),
         (
-            {"failed": 1, "cancelled": 2, "running": 1},
+            {"failed": 1, "cancelled": 2, "queued": 1},
             ExportStatus.FAILED,
             "Of the exports, 1 failed, 2 were canceled, 1 did not end; 0 are ready.",
         ),

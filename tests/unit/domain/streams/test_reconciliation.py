@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from domain.streams.reconciliation import (
+    BatchAction,
     ClipAction,
     ExecutionState,
     ExportAction,
     ReconcileExecutionsReport,
     StreamAction,
+    batch_action,
     clip_action,
     export_action,
     lost_clip_message,
@@ -101,6 +103,23 @@ def test_an_export_that_was_interrupted_is_rendered_again_and_one_that_failed_is
 ) -> None:
     assert export_action(state, age=30.0, render_within=3600.0) is expected
     assert export_action(state, age=3601.0, render_within=3600.0) is not ExportAction.START
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (ExecutionState.RUNNING, BatchAction.NONE),
+        (ExecutionState.MISSING, BatchAction.START),
+        (ExecutionState.TERMINATED, BatchAction.START),
+        (ExecutionState.COMPLETED, BatchAction.START),
+        (ExecutionState.CANCELED, BatchAction.CANCEL),
+        (ExecutionState.FAILED, BatchAction.CANCEL),
+    ],
+)
+def test_a_batch_that_was_interrupted_goes_on_and_one_that_failed_waits_to_be_resumed(
+    state: ExecutionState, expected: BatchAction
+) -> None:
+    assert batch_action(state) is expected
 
 
 @pytest.mark.parametrize("state", STOPPED)
