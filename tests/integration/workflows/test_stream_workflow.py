@@ -765,7 +765,10 @@ async def test_a_retracted_clip_that_ends_as_the_workflow_continues_as_new_is_de
         if len(script.fetched) > 1:
             await retracted.wait()
 
-    script.before = {"fetch_window": wait_after_two, "render_clip": finished.wait}
+    async def wait_to_finish() -> None:
+        await finished.wait()
+
+    script.before = {"fetch_window": wait_after_two, "render_clip": wait_to_finish}
     patient = ClipTiming(render_timeout=60.0, heartbeat_timeout=60.0)
     timing = QUICK.model_copy(update={"clip": patient, "clip_timeout": 60.0})
     async with running(temporal_client, script, stream=SlowHandOver), asyncio.timeout(60):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -336,11 +337,11 @@ def test_a_candidate_that_was_never_passed_to_selection_is_missing_at_the_end() 
 
 
 def test_a_row_that_no_window_produced_is_unknown() -> None:
-    found = {"found": [CHOSEN], "decided": [CHOSEN]}
-    assert of_candidates(**found) == [FindingCode.CANDIDATES_UNKNOWN]
-    assert of_candidates(**found, is_whole=False) == []  # a run that the server keeps no longer
-    assert of_candidates(**found, is_refilled=True) == []
-    assert of_candidates(**found, stream=LIVE) == []
+    of_chosen = partial(of_candidates, found=[CHOSEN], decided=[CHOSEN])
+    assert of_chosen() == [FindingCode.CANDIDATES_UNKNOWN]
+    assert of_chosen(is_whole=False) == []  # a run that the server keeps no longer
+    assert of_chosen(is_refilled=True) == []
+    assert of_chosen(stream=LIVE) == []
 
 
 def test_a_candidate_of_a_dead_worker_is_known_by_its_selection() -> None:
