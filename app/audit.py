@@ -18,6 +18,7 @@ from infra.db.engine import DatabaseUnavailableError
 from infra.errors import StartFailedError
 from infra.redaction import redact
 from infra.temporal.client import SDK_SETTLES, TemporalUnavailableError, WorkflowExecutions
+from infra.temporal.histories import WorkflowHistories
 
 _MOST_SHOWN: Final = 1000
 """Findings that are shown; further ones are counted."""
@@ -42,6 +43,7 @@ async def run_audit(
     audit = ConsistencyAudit(
         services.database,
         WorkflowExecutions(services.temporal.client),
+        WorkflowHistories(services.temporal.client),
         segments=services.segments,
         files=services.clips,
         retention=services.settings.retention_policy(),

@@ -137,6 +137,14 @@ FOLLOW_STREAM: Final = Following.follow_stream.__name__
 """The activity whose heartbeats carry a stream's `FollowProgress`."""
 
 
+STREAM_CALLS: Final = {
+    FOLLOW_STREAM: (FollowInput, FollowResult),
+    Analysis.analyze_window.__name__: (AnalyzeWindowInput, AnalyzeWindowResult),
+    Selection.select_highlights.__name__: (SelectHighlightsInput, SelectHighlightsResult),
+}
+"""Types of the activities that find a stream's candidates and decide on them."""
+
+
 # Name of `RecordMissingError` in `infra.db.errors`: the row was deleted for good.
 RECORD_MISSING = "RecordMissingError"
 

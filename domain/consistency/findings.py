@@ -18,6 +18,9 @@ class FindingCode(StrEnum):
     MEDIA_MISSING = "media_missing"
     MEDIA_LEFT = "media_left"
     GAPS_DIFFER = "gaps_differ"
+    CANDIDATES_MISSING = "candidates_missing"
+    CANDIDATES_UNKNOWN = "candidates_unknown"
+    DECISIONS_DIFFER = "decisions_differ"
     HIGHLIGHT_UNDECIDED = "highlight_undecided"
     HIGHLIGHTS_DIFFER = "highlights_differ"
     CLIP_MISSING = "clip_missing"
@@ -56,6 +59,9 @@ REMEDIES: Final = {
         "the objects below this prefix of SEGMENT_STORE."
     ),
     FindingCode.GAPS_DIFFER: _REPORT,
+    FindingCode.CANDIDATES_MISSING: "Run `highlights reanalyze` with the recording of the stream.",
+    FindingCode.CANDIDATES_UNKNOWN: _REPORT,
+    FindingCode.DECISIONS_DIFFER: _REPORT,
     FindingCode.HIGHLIGHT_UNDECIDED: "Run `highlights reanalyze` with the recording of the stream.",
     FindingCode.HIGHLIGHTS_DIFFER: _REPORT,
     FindingCode.CLIP_MISSING: "Ask for it with POST /v1/streams/{stream_id}/clips.",

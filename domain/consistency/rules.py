@@ -13,6 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from domain.clips.models import ClipStatus
+from domain.consistency.candidates import CandidateTrail
 from domain.consistency.facts import (
     BatchFacts,
     ClipFacts,
@@ -41,6 +42,7 @@ from domain.webhooks.events import DeliveryStatus, EventType
 _ROUNDING: Final = 0.01
 _MICRO: Final = Decimal("0.000001")
 _AT_MOST_NAMED: Final = 5
+_SHOWN: Final = frozenset({DecisionStatus.PENDING, DecisionStatus.CONFIRMED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,14 +160,69 @@ class AuditRules:
             yield from self._once(
                 subject, highlight.events, EventType.HIGHLIGHT_PENDING, highlight.age
             )
-        if status is DecisionStatus.RETRACTED:
-            shown = highlight.events.get(EventType.HIGHLIGHT_PENDING, 0) + highlight.events.get(
-                EventType.HIGHLIGHT_CONFIRMED, 0
+        shown = highlight.events.get(EventType.HIGHLIGHT_PENDING, 0) + highlight.events.get(
+            EventType.HIGHLIGHT_CONFIRMED, 0
+        )
+        if shown and status is DecisionStatus.RETRACTED:
+            yield from self._once(
+                subject, highlight.events, EventType.HIGHLIGHT_RETRACTED, highlight.age
             )
-            if shown:
-                yield from self._once(
-                    subject, highlight.events, EventType.HIGHLIGHT_RETRACTED, highlight.age
-                )
+        if shown and status in HIDDEN:
+            yield self.finding(
+                FindingCode.DECISIONS_DIFFER,
+                subject,
+                f"It is {status.value}, and {shown} events say that it was shown.",
+            )
+
+    def candidates(
+        self,
+        trail: CandidateTrail,
+        rows: Mapping[UUID, HighlightFacts],
+        *,
+        is_refilled: bool,
+    ) -> Iterator[AuditFinding]:
+        """Account for each candidate of a live stream: it has one row, with the last decision.
+
+        Args:
+            trail: what the workflow's history says, read before the rows.
+            rows: all candidates that have a row.
+            is_refilled: True if a recording was searched too, which decides by other histories.
+        """
+        stream = self.stream
+        subject = f"stream {stream.id}"
+        is_over = stream.is_over and not self._is_new(stream.quiet)
+        expected = trail.selected
+        if is_over and stream.status is StreamStatus.COMPLETED:
+            expected = expected | trail.found
+        missing = sorted(expected - rows.keys())
+        if missing:
+            yield self.finding(
+                FindingCode.CANDIDATES_MISSING,
+                subject,
+                f"Analysis found {len(trail.found | trail.selected)} candidates, and "
+                f"{len(missing)} of them have no decision: {_named(missing)}.",
+            )
+        if is_refilled:
+            return
+        unknown = sorted(rows.keys() - trail.selected - trail.found)
+        if is_over and trail.is_whole and unknown:
+            yield self.finding(
+                FindingCode.CANDIDATES_UNKNOWN,
+                subject,
+                f"No window produced {len(unknown)} of the {len(rows)} candidates: "
+                f"{_named(unknown)}.",
+            )
+        differ = [
+            f"{each.id} ({decided.value}, now {each.status.value})"
+            for each, decided in _decided(trail, rows)
+            if not self._is_new(each.quiet) and not _follows(each.status, decided)
+        ]
+        if differ:
+            yield self.finding(
+                FindingCode.DECISIONS_DIFFER,
+                subject,
+                f"{len(differ)} candidates are not what selection decided last: {_named(differ)}.",
+            )
 
     def clip(
         self, clip: ClipFacts, files: Mapping[str, StoredObject], state: ExecutionState | None
@@ -547,10 +604,25 @@ def stuck_batch(
     )
 
 
+def _decided(
+    trail: CandidateTrail, rows: Mapping[UUID, HighlightFacts]
+) -> Iterator[tuple[HighlightFacts, DecisionStatus]]:
+    """Yield the candidates that have a row, each with the last decision on it."""
+    for identity, decided in trail.decisions.items():
+        if identity in rows:
+            yield rows[identity], decided
+
+
+def _follows(status: DecisionStatus, decided: DecisionStatus) -> bool:
+    """Return True if a row may have a status; what is shown can be withdrawn after its decision."""
+    is_withdrawn = status is DecisionStatus.RETRACTED and decided in _SHOWN
+    return status is decided or is_withdrawn
+
+
 def _range(first: int, last: int) -> str:
     return str(first) if first == last else f"{first} to {last}"
 
 
-def _named(items: Sequence[str]) -> str:
+def _named(items: Sequence[object]) -> str:
     more = len(items) - _AT_MOST_NAMED
-    return ", ".join(items[:_AT_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(map(str, items[:_AT_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")

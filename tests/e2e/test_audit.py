@@ -20,7 +20,9 @@ from demo.origin import LiveOrigin, OriginOptions
 from domain.consistency.findings import AuditFinding, FindingCode
 from domain.ids import export_batch_workflow_id
 from domain.streams.status import StreamStatus
+from infra.db.tables import Highlight
 from infra.temporal.client import WorkflowExecutions
+from infra.temporal.histories import WorkflowHistories
 from tests.e2e.conftest import Stack
 from tests.e2e.installation import ROOT, command
 from tests.e2e.tenant import Tenant
@@ -29,6 +31,13 @@ from tests.fakes.webhook_receiver import receiver
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 LIMIT = 120.0
+COPIED = {
+    f'"{column.name}"': "gen_random_uuid()" if column.name == "id" else f'"{column.name}"'
+    for column in Highlight.__table__.columns
+    if column.computed is None
+}
+"""Columns of a copy of a candidate, each with its value."""
+
 ROWS = {
     FindingCode.WINDOWS_MISSING: "DELETE FROM windows WHERE stream_id = $1 AND index = 1",
     FindingCode.WINDOWS_OVERLAP: "UPDATE windows SET start = start - 1 WHERE stream_id = $1 "
@@ -57,6 +66,12 @@ ROWS = {
     "AND kind = 'clip_bytes'",
     FindingCode.HIGHLIGHT_UNDECIDED: "UPDATE highlights SET status = 'pending' "
     "WHERE stream_id = $1 AND status = 'confirmed'",
+    FindingCode.DECISIONS_DIFFER: "UPDATE highlights SET status = 'rejected' WHERE id = "
+    "(SELECT id FROM highlights WHERE stream_id = $1 AND status = 'pending' LIMIT 1)",
+    FindingCode.CANDIDATES_UNKNOWN: f"INSERT INTO highlights ({', '.join(COPIED)}) "  # noqa: S608
+    f"SELECT {', '.join(COPIED.values())} FROM highlights WHERE stream_id = $1 LIMIT 1",
+    FindingCode.CANDIDATES_MISSING: "DELETE FROM highlights WHERE id = "
+    "(SELECT highlight_id FROM clips WHERE stream_id = $1 AND highlight_id IS NOT NULL LIMIT 1)",
     FindingCode.WORKFLOW_MISSING: "UPDATE streams SET status = 'live', updated_at = now() "
     "WHERE id = $1",
 }
@@ -105,6 +120,7 @@ def audit_of(container: Container) -> ConsistencyAudit:
     return ConsistencyAudit(
         container.database,
         WorkflowExecutions(container.temporal.client),
+        WorkflowHistories(container.temporal.client),
         segments=container.segments,
         files=container.clips,
         retention=container.settings.retention_policy(),

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Final, Self, TypeVar
 from uuid import UUID
 
+from domain.analysis.messages import AnalyzeWindowResult
 from domain.clips.models import ClipStatus
+from domain.consistency.candidates import CandidateTrail
 from domain.consistency.facts import (
     BatchFacts,
     ClipFacts,
@@ -36,6 +38,11 @@ from domain.consistency.rules import (
     stuck_batch,
 )
 from domain.exports.models import FINISHED, ExportStatus
+from domain.highlights.selection import (
+    HIDDEN,
+    SelectHighlightsInput,
+    SelectHighlightsResult,
+)
 from domain.ids import (
     backfill_workflow_id,
     clip_workflow_id,
@@ -46,6 +53,7 @@ from domain.ids import (
     stream_workflow_id,
 )
 from domain.media.segments import StoredObject
+from domain.streams.messages import FollowResult
 from domain.streams.reconciliation import ExecutionState
 from domain.streams.status import TERMINAL
 from domain.tenants.retention import DAY, RetentionPolicy
@@ -58,6 +66,8 @@ from infra.storage.scratch import scratch_directory
 from infra.storage.segment_index import StoredSegments
 from infra.storage.segments import SegmentStore
 from infra.temporal.client import WorkflowExecutions
+from infra.temporal.histories import CompletedCall, WorkflowHistories
+from workflows.steps import STREAM_CALLS
 
 _PAGE: Final = 200
 _CHUNK: Final = 1 << 20
@@ -101,6 +111,7 @@ class ConsistencyAudit:
     Args:
         database: the rows.
         executions: the workflows.
+        histories: what their activities returned.
         segments: stored media.
         files: clips, thumbnails and exports.
         retention: after which events and usage expire.
@@ -114,6 +125,7 @@ class ConsistencyAudit:
         self,
         database: Database,
         executions: WorkflowExecutions,
+        histories: WorkflowHistories,
         *,
         segments: SegmentStore,
         files: ClipStore,
@@ -122,9 +134,11 @@ class ConsistencyAudit:
     ) -> None:
         self._database = database
         self._executions = executions
+        self._histories = histories
         self._segments = segments
         self._files = files
-        self._kept = min(retention.events, retention.usage_events) - DAY
+        expire = (retention.events, retention.usage_events, retention.hidden_highlights)
+        self._kept = min(expire) - DAY
         self._options = options
         self.tally = AuditTally()
 
@@ -231,10 +245,37 @@ class ConsistencyAudit:
             yield each
 
     async def _highlights(self, rules: AuditRules) -> AsyncIterator[AuditFinding]:
-        async for highlight in self._pages(stream_facts.highlight_page, **_owner(rules.stream)):
-            self.tally.counts["highlights"] += 1
+        """Compare candidates with their clips and events, and with the workflow's history."""
+        owner = _owner(rules.stream)
+        trail = await self._trail(rules.stream)  # before the rows, which may be more by then
+        rows: dict[UUID, HighlightFacts] = {}
+        async for highlight in self._pages(stream_facts.highlight_page, **owner):
+            rows[highlight.id] = highlight
+            self.tally.counts["candidates"] += 1
+            self.tally.counts["highlights"] += highlight.status not in HIDDEN
             for each in rules.highlight(highlight):
                 yield each
+        if trail is None:
+            return
+        async with self._database.session(rules.stream.tenant_id) as session:
+            totals = await stream_facts.totals(session, **owner)
+        for each in rules.candidates(trail, rows, is_refilled=totals.is_refilled):
+            yield each
+
+    async def _trail(self, stream: StreamFacts) -> CandidateTrail | None:
+        """Return what the history of a live stream says of its candidates.
+
+        None for a recording, without a history, and once rejected candidates may have expired.
+        """
+        if stream.is_recording or stream.age >= self._kept:
+            return None
+        workflow_id = stream_workflow_id(**_owner(stream))
+        runs = await self._histories.runs(workflow_id)
+        trail = CandidateTrail(is_whole=runs.is_whole)
+        for run_id in runs.ids:
+            async for call in self._histories.completed(workflow_id, run_id, STREAM_CALLS):
+                _add_call(trail, call)
+        return trail if runs.ids else None
 
     async def _products(self, rules: AuditRules) -> AsyncIterator[AuditFinding]:
         """Compare clips and exports with their files, events and usage."""
@@ -450,6 +491,17 @@ class _Files:
     def name_all(self, prefix: str) -> None:
         """Take the objects below a prefix for those of something that is being made."""
         self.named.update(each for each in self.stored if each.startswith(prefix))
+
+
+def _add_call(trail: CandidateTrail, call: CompletedCall) -> None:
+    match call.result:
+        case FollowResult():
+            for each in call.result.analyses:
+                trail.add_analysis(each.result)
+        case AnalyzeWindowResult():
+            trail.add_analysis(call.result)
+        case SelectHighlightsResult() if isinstance(call.request, SelectHighlightsInput):
+            trail.add_selection(call.request, call.result)
 
 
 def _owner(stream: StreamFacts) -> dict[str, UUID]:

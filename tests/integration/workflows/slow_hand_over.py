@@ -1,4 +1,4 @@
-"""A stream's workflow that is stopped while it continues as new."""
+"""A stream's workflow to which something happens while it continues as new."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name="StreamWorkflow")
 class SlowHandOver(StreamWorkflow):
-    """Waits for a stop signal when it is about to continue as new."""
+    """Waits for what a test sends when it is about to continue as new: a stop, or a clip's end."""
 
     @workflow.init
     def __init__(self, request: StreamInput) -> None:
@@ -25,10 +25,10 @@ class SlowHandOver(StreamWorkflow):
 
     @workflow.query
     def is_handing_over(self) -> bool:
-        """Return True if only the stop is missing."""
+        """Return True if only that is missing."""
         return self._waits
 
     async def _hand_over_clips(self) -> None:
         await super()._hand_over_clips()
         self._waits = True
-        await workflow.wait_condition(lambda: self._stop is not None)
+        await workflow.wait_condition(lambda: self._stop is not None or bool(self._discards))

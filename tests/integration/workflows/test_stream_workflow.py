@@ -17,7 +17,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from app.services.streams import StreamStarter
-from domain.clips.models import ClipOutcome, ClipStatus
+from domain.clips.models import ClipOutcome, ClipStatus, ClipTiming
 from domain.feed.messages import FeedEventsStored
 from domain.highlights.feedback import HighlightCorrection
 from domain.ids import clip_id, clip_workflow_id
@@ -753,6 +753,41 @@ async def test_a_stop_that_arrives_as_the_workflow_continues_as_new_ends_the_str
             result = await stream.result()
     assert result.end.reason is EndReason.STOPPED
     assert result.progress.windows < script.windows
+
+
+async def test_a_retracted_clip_that_ends_as_the_workflow_continues_as_new_is_deleted(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=60, peaks=[9.0])
+    retracted, finished = asyncio.Event(), asyncio.Event()
+
+    async def wait_after_two() -> None:
+        if len(script.fetched) > 1:
+            await retracted.wait()
+
+    async def wait_to_finish() -> None:
+        await finished.wait()
+
+    script.before = {"fetch_window": wait_after_two, "render_clip": wait_to_finish}
+    patient = ClipTiming(render_timeout=60.0, heartbeat_timeout=60.0)
+    timing = QUICK.model_copy(update={"clip": patient, "clip_timeout": 60.0})
+    async with running(temporal_client, script, stream=SlowHandOver), asyncio.timeout(60):
+        stream = await start(temporal_client, timing=timing, history_limit=60)
+        while (await stream.query(StreamWorkflow.status)).highlights < 1:
+            pass
+        script.withdraw.append(script.seen[0].id)
+        await stream.signal(StreamWorkflow.feed_events_stored, FeedEventsStored(events=1))
+        while (await stream.query(StreamWorkflow.status)).highlights > 0:
+            pass
+        retracted.set()
+        while not await stream.query("is_handing_over"):
+            pass
+        finished.set()
+        await script.clip_discarded.wait()
+        await stream.signal(StreamWorkflow.stop, StopRequest())
+        result = await stream.result()
+    assert script.deleted == [spec.id for spec in script.rendered]
+    assert result.progress.clips == 0
 
 
 def _chain(error: BaseException | None) -> list[str]:

@@ -227,7 +227,7 @@ async def window_page(
 async def highlight_page(
     session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, after: UUID | None, limit: int
 ) -> list[HighlightFacts]:
-    """Return the highlights of a stream with their clips and events, by id; rejected ones aside."""
+    """Return the candidates of a stream with their clips and events, by id."""
     rows = (
         await session.execute(
             select(
@@ -239,7 +239,6 @@ async def highlight_page(
             .where(
                 Highlight.tenant_id == tenant_id,
                 Highlight.stream_id == stream_id,
-                Highlight.status != DecisionStatus.REJECTED.value,
                 Highlight.id > (after or _FIRST),
             )
             .order_by(Highlight.id)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
 from domain.clips.models import ClipStatus
+from domain.consistency.candidates import CandidateTrail
 from domain.consistency.facts import (
     BatchFacts,
     ClipFacts,
@@ -272,9 +274,14 @@ def test_media_of_an_ended_stream_is_deleted_in_time() -> None:
             replace(HIGHLIGHT, status=DecisionStatus.PENDING),
             [FindingCode.HIGHLIGHT_UNDECIDED],
         ),
-        (replace(HIGHLIGHT, status=DecisionStatus.HELD), [FindingCode.HIGHLIGHT_UNDECIDED]),
+        (
+            replace(HIGHLIGHT, status=DecisionStatus.HELD, events={}),
+            [FindingCode.HIGHLIGHT_UNDECIDED],
+        ),
         (replace(HIGHLIGHT, status=DecisionStatus.RETRACTED), [FindingCode.EVENT_MISSING]),
         (replace(HIGHLIGHT, status=DecisionStatus.RETRACTED, events={}), []),
+        (replace(HIGHLIGHT, status=DecisionStatus.REJECTED), [FindingCode.DECISIONS_DIFFER]),
+        (replace(HIGHLIGHT, status=DecisionStatus.REJECTED, clips={}, events={}), []),
         (replace(HIGHLIGHT, clips={}, quiet=GRACE - 1), []),
     ],
 )
@@ -287,6 +294,76 @@ def test_a_highlight_is_decided_published_once_and_has_a_clip(
 def test_a_highlight_of_a_running_stream_may_be_pending() -> None:
     pending = replace(HIGHLIGHT, status=DecisionStatus.PENDING, clips={})
     assert codes(rules(LIVE).highlight(pending)) == []
+
+
+CHOSEN, REFUSED = (
+    HighlightFacts(id=UUID(int=n), status=status, age=OLD, quiet=OLD)
+    for n, status in ((11, DecisionStatus.CONFIRMED), (12, DecisionStatus.REJECTED))
+)
+ROWS = (CHOSEN, REFUSED)
+
+
+def of_candidates(
+    rows: Iterable[HighlightFacts] = ROWS,
+    *,
+    stream: StreamFacts = STREAM,
+    found: Iterable[HighlightFacts] = ROWS,
+    decided: Iterable[HighlightFacts] = ROWS,
+    is_whole: bool = True,
+    is_refilled: bool = False,
+) -> list[FindingCode]:
+    """Compare rows with a history in which windows found candidates and selection decided."""
+    trail = CandidateTrail(
+        is_whole=is_whole,
+        found={each.id for each in found},
+        selected={each.id for each in decided},
+        decisions={each.id: each.status for each in decided},
+    )
+    by_id = {each.id: each for each in rows}
+    return codes(rules(stream).candidates(trail, by_id, is_refilled=is_refilled))
+
+
+def test_each_candidate_of_a_window_has_its_decision_in_a_row() -> None:
+    assert of_candidates() == []
+    assert of_candidates([CHOSEN]) == [FindingCode.CANDIDATES_MISSING]
+    assert of_candidates([CHOSEN], stream=LIVE) == [FindingCode.CANDIDATES_MISSING]
+
+
+def test_a_candidate_that_was_never_passed_to_selection_is_missing_at_the_end() -> None:
+    assert of_candidates([CHOSEN], decided=[CHOSEN]) == [FindingCode.CANDIDATES_MISSING]
+    assert of_candidates([CHOSEN], decided=[CHOSEN], stream=LIVE) == []
+    stopped = replace(STREAM, status=StreamStatus.FAILED)
+    assert of_candidates([CHOSEN], decided=[CHOSEN], stream=stopped) == []
+
+
+def test_a_row_that_no_window_produced_is_unknown() -> None:
+    of_chosen = partial(of_candidates, found=[CHOSEN], decided=[CHOSEN])
+    assert of_chosen() == [FindingCode.CANDIDATES_UNKNOWN]
+    assert of_chosen(is_whole=False) == []  # a run that the server keeps no longer
+    assert of_chosen(is_refilled=True) == []
+    assert of_chosen(stream=LIVE) == []
+
+
+def test_a_candidate_of_a_dead_worker_is_known_by_its_selection() -> None:
+    assert of_candidates(found=[]) == []
+
+
+@pytest.mark.parametrize(
+    ("decided", "now", "expected"),
+    [
+        (DecisionStatus.REJECTED, DecisionStatus.CONFIRMED, [FindingCode.DECISIONS_DIFFER]),
+        (DecisionStatus.CONFIRMED, DecisionStatus.REJECTED, [FindingCode.DECISIONS_DIFFER]),
+        (DecisionStatus.REJECTED, DecisionStatus.RETRACTED, [FindingCode.DECISIONS_DIFFER]),
+        (DecisionStatus.CONFIRMED, DecisionStatus.RETRACTED, []),
+    ],
+)
+def test_a_row_has_the_last_decision_unless_it_was_withdrawn(
+    decided: DecisionStatus, now: DecisionStatus, expected: list[FindingCode]
+) -> None:
+    row, selected = replace(CHOSEN, status=now), replace(CHOSEN, status=decided)
+    assert of_candidates([row], found=[CHOSEN], decided=[selected]) == expected
+    new = replace(row, quiet=GRACE - 1)
+    assert of_candidates([new], found=[CHOSEN], decided=[selected]) == []
 
 
 @pytest.mark.parametrize(
