@@ -182,7 +182,7 @@ async def test_a_finished_stream_agrees_until_something_is_changed_by_hand(
     code, printed = await run_command(stream_id, "--grace", "0", "--json")
     assert code == 1
     codes = {each["code"] for each in json.loads(printed)["findings"]}
-    assert {"file_missing", "usage_repeated"} < codes
+    assert {"file_left", "usage_repeated"} < codes
 
 
 async def test_a_batch_that_nothing_advances_is_found_and_ends_when_it_is_resumed(
