@@ -651,7 +651,9 @@ async def test_a_workflow_is_queried_again_only_when_its_history_has_grown(
     temporal_client: Client,
 ) -> None:
     script, counter = Script(windows=1, end=None), QueryCounter()
-    client = Client(**{**temporal_client.config(), "interceptors": [counter]})
+    config = temporal_client.config()
+    config["interceptors"] = [counter]
+    client = Client(**config)
     async with running(temporal_client, script):
         stream: Stream = await start(temporal_client)
         await script.waiting_at_edge.wait()
