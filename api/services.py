@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from fastapi import Depends, Request
 
 from api.middleware.rate_limits import ConnectionLimiter, RateLimits, TenantConcurrency
+from api.streams.watch import StreamWatch
 from app.services.registry import ServiceRegistry
 
 
@@ -18,6 +19,7 @@ class Services(ServiceRegistry):
     limits: RateLimits
     event_connections: ConnectionLimiter
     turns: TenantConcurrency
+    stream_watch: StreamWatch
 
     @classmethod
     def from_registry(cls, shared: ServiceRegistry) -> Self:
@@ -28,6 +30,7 @@ class Services(ServiceRegistry):
             limits=RateLimits(shared.limiter, shared.plans, settings),
             event_connections=ConnectionLimiter(settings.events_per_tenant),
             turns=TenantConcurrency(),
+            stream_watch=StreamWatch(shared.database, interval=settings.events_interval),
         )
 
 

@@ -44,6 +44,7 @@ from infra.gemini import GeminiClient, GeminiOptions, GeminiQuota, QuotaLimits
 from infra.hms_api import HmsApi
 from infra.media.hls_client import HlsClient
 from infra.media.pool import MediaPool
+from infra.priority import Niceness
 from infra.profiles.store import ProfileStore
 from infra.rate_limit import RateLimiter
 from infra.settings import Settings
@@ -260,17 +261,17 @@ class Container:
     @cached_property
     def probes(self) -> MediaPool:
         """Processes for probing only, so that ingest never waits for an analysis."""
-        return self._pool(processes=1)
+        return self._pool(processes=1, niceness=Niceness.FETCHING)
 
     @cached_property
     def media(self) -> MediaPool:
         """Processes for analysis only, so that live streams never wait for an export."""
-        return self._pool(processes=self.settings.analyzer_processes)
+        return self._pool(processes=self.settings.analyzer_processes, niceness=Niceness.ANALYSIS)
 
     @cached_property
     def rendering(self) -> MediaPool:
         """Processes that join, cut and check what is rendered: clips and exports."""
-        return self._pool(processes=self.settings.render_concurrency)
+        return self._pool(processes=self.settings.render_concurrency, niceness=Niceness.RENDERING)
 
     @cached_property
     def webhooks(self) -> WebhookSender:
@@ -379,13 +380,14 @@ class Container:
         url = self.settings.redis_url
         return None if url is None else url.get_secret_value()
 
-    def _pool(self, *, processes: int) -> MediaPool:
+    def _pool(self, *, processes: int, niceness: Niceness) -> MediaPool:
         settings = self.settings
         pool = MediaPool(
             processes=processes,
             memory_bytes=settings.analyzer_memory_bytes,
             cpu_seconds=settings.analyzer_cpu_seconds,
             timeout=settings.analyzer_timeout,
+            niceness=niceness,
         )
         self._closing.push_async_callback(pool.close)
         return pool

@@ -131,7 +131,7 @@ def pages(tenant: UUID, highlights_count: int) -> dict[str, Page]:
         ),
         **tenant_pages(tenant, highlights_count),
         "changes of a stream": lambda session: streams.changes_since(
-            session, tenant_id=tenant, stream_id=stream, start=START
+            session, tenant_id=tenant, stream_ids=[stream], start=START
         ),
     }
 

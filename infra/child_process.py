@@ -36,10 +36,14 @@ def die_with_parent(
     *,
     stop_signal: signal.Signals = signal.SIGTERM,
     user: User | None = None,
+    niceness: int = 0,
 ) -> list[str]:
-    """The command that runs `argv` so that it gets `stop_signal` when the calling thread dies."""
+    """The command that runs `argv` so that it gets `stop_signal` when the calling thread dies.
+
+    `niceness` is added to ours.
+    """
     account = user or User(-1, -1)
-    numbers = (os.getpid(), int(stop_signal), account.uid, account.gid)
+    numbers = (os.getpid(), int(stop_signal), account.uid, account.gid, niceness)
     return [sys.executable, "-I", "-S", str(_DIE_WITH_PARENT), *map(str, numbers), *argv]
 
 

@@ -1,4 +1,4 @@
-"""Run a program that dies with its parent: `die_with_parent.py PARENT SIGNAL UID GID ARGV…`.
+"""Run a program that dies with its parent: `die_with_parent.py PARENT SIGNAL UID GID NICE ARGV…`.
 
 It asks the kernel for a signal on the parent's death (prctl(2), PR_SET_PDEATHSIG; Linux) and then
 becomes the program. The signal is that of the parent's *thread*: start from one that lives as
@@ -19,9 +19,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Change user if asked, bind to the parent, become the program."""
-    parent, death_signal, uid, gid = (int(argument) for argument in sys.argv[1:5])
-    program = sys.argv[5:]
+    """Yield the processor and change user if asked, bind to the parent, become the program."""
+    parent, death_signal, uid, gid, niceness = (int(argument) for argument in sys.argv[1:6])
+    program = sys.argv[6:]
+    os.nice(niceness)
     if uid >= 0:
         os.setgroups([])
         os.setgid(gid)

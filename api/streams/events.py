@@ -69,6 +69,8 @@ class StreamEventReader:
         Raises:
             DatabaseUnavailableError: the database cannot be asked.
         """
+        if self._revision is not None and not self.has_more and not await self._has_news():
+            return []
         async with self._services.database.session(self._tenant_id) as session:
             # Read the stream first: once it has ended, no change that is read later is missing.
             stream = await streams.get(
@@ -87,11 +89,23 @@ class StreamEventReader:
             events.append(format_sse_event(event="end", data_str='{"reason":"ended"}'))
         return events
 
+    async def _has_news(self) -> bool:
+        """Return True if there is something to send, by a read shared with other connections."""
+        look = await self._services.stream_watch.look(
+            tenant_id=self._tenant_id, stream_id=self._stream_id, since=self._latest - _OVERLAP
+        )
+        if look.revision is None or look.revision.revision != self._revision:
+            return True
+        if any(self._sent.get(_key(each)) != each.at for each in look.changes):
+            return True
+        self._latest = max(self._latest, look.revision.at)
+        return False
+
     async def _changed_highlights(self, session: AsyncSession) -> list[bytes]:
         changes = await streams.changes_since(
             session,
             tenant_id=self._tenant_id,
-            stream_id=self._stream_id,
+            stream_ids=[self._stream_id],
             start=self._latest - _OVERLAP,
         )
         new = [each for each in changes if self._sent.get(_key(each)) != each.at]
@@ -101,6 +115,8 @@ class StreamEventReader:
     async def _render(
         self, session: AsyncSession, changes: Sequence[HighlightChange]
     ) -> list[bytes]:
+        if not changes:
+            return []
         last = {each.highlight_id: each.at for each in changes}
         rows = await highlights.get_many(
             session, tenant_id=self._tenant_id, highlight_ids=list(last)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -10,9 +9,11 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import structlog
+from cachetools import LRUCache
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import (
     Client,
+    WorkflowExecutionDescription,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
@@ -200,6 +201,9 @@ _RPC_TIMEOUT: Final = timedelta(seconds=5)
 _QUERY_TIMEOUT: Final = timedelta(seconds=1)
 
 
+_QUERIED: Final = 10_000
+
+
 # A worker killed between two fetches is noticed by this alone, and a playlist holds ten seconds.
 _TASK_TIMEOUT: Final = timedelta(seconds=5)
 
@@ -224,6 +228,7 @@ class StreamStarter:
         self._limits = limits
         self._names = names
         self._takes_titles = True
+        self._queried: LRUCache[str, tuple[tuple[str, int], StreamProgress]] = LRUCache(_QUERIED)
 
     async def start(self, stream: Stream) -> None:
         """Start the workflow of a stream or recording; one that has been started is left alone.
@@ -427,10 +432,9 @@ class StreamStarter:
             handle = client.get_workflow_handle(
                 stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id)
             )
-            following, progress = await asyncio.gather(
-                _following(client, handle),
-                handle.query(StreamWorkflow.status, rpc_timeout=_QUERY_TIMEOUT),
-            )
+            described = await handle.describe(rpc_timeout=_QUERY_TIMEOUT)
+            progress = await self._progress_of(handle, described)
+            following = await _following(client, described)
         except (
             TemporalUnavailableError,
             RPCError,
@@ -440,6 +444,23 @@ class StreamStarter:
             _log.info("no live progress", stream_id=str(stream.id), error=str(error))
             return None
         return progress if following is None else following.added_to(progress)
+
+    async def _progress_of(
+        self,
+        handle: WorkflowHandle[StreamWorkflow, StreamWorkflowResult],
+        described: WorkflowExecutionDescription,
+    ) -> StreamProgress:
+        """Return the workflow's progress, which is the same while its history is.
+
+        A query costs a workflow task, which an overloaded worker needs for the stream.
+        """
+        state = (described.run_id, described.history_length)
+        known = self._queried.get(handle.id)
+        if known is not None and known[0] == state:
+            return known[1]
+        progress = await handle.query(StreamWorkflow.status, rpc_timeout=_QUERY_TIMEOUT)
+        self._queried[handle.id] = (state, progress)
+        return progress
 
     async def _signal(
         self, stream: Stream, signal: Callable[[StreamWorkflow, M], None], argument: M
@@ -569,10 +590,9 @@ async def stop(
 
 
 async def _following(
-    client: Client, handle: WorkflowHandle[StreamWorkflow, StreamWorkflowResult]
+    client: Client, described: WorkflowExecutionDescription
 ) -> FollowProgress | None:
     """Return the last heartbeat of the stream's `follow_stream`; None if there is none."""
-    described = await handle.describe(rpc_timeout=_QUERY_TIMEOUT)
     for pending in described.raw_description.pending_activities:
         payloads = pending.heartbeat_details.payloads
         if pending.activity_type.name == FOLLOW_STREAM and payloads:

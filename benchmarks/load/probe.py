@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,7 @@ _COUNTERS: Final = """
     """
 _COUNTED: Final = re.compile(r"(stream|clip|deliver|session|export|export-batch)/")
 _OURS: Final = re.compile(r"\((activities|api|app/services|domain|infra|workflows)/")
+_PATIENCE: Final = timedelta(seconds=60)
 _HEARTBEAT: Final = "RecordActivityTaskHeartbeat"
 _ACTIONS: Final = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: 1,
@@ -46,7 +48,10 @@ retries and heartbeats are added."""
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What was used up to a time; CPU in seconds, memory in MiB (PSS), by kind of process."""
+    """What was used up to a time; CPU in seconds, memory in MiB (PSS), by kind of process.
+
+    `media` are the seconds of all streams that were stored.
+    """
 
     at: datetime
     cpu: Mapping[str, float]
@@ -55,6 +60,7 @@ class Snapshot:
     database: Mapping[str, float]
     heartbeats: int
     store: Counter[str]
+    media: float
 
 
 @dataclass(frozen=True)
@@ -113,19 +119,29 @@ class StackProbe:
                 temporal, "service_requests", "operation", of='service_name="frontend"'
             )[_HEARTBEAT],
             store=_sums(store, "highlights_store_request_seconds_count", "operation"),
+            media=_value(store, "highlights_media_seconds_total"),
         )
+
+    @contextmanager
+    def suspended_worker(self) -> Iterator[None]:
+        """Suspend the worker while the context lasts."""
+        self._worker.suspend()
+        try:
+            yield
+        finally:
+            self._worker.resume()
 
     async def histories(self, first: Snapshot, last: Snapshot) -> HistoryCounts:
         """Return the counts of all workflows of streams between two snapshots."""
         client = await connect(Settings(temporal_address=self.temporal_address))
         events: Counter[str] = Counter()
         actions = size = clips = 0
-        async for each in client.list_workflows():
+        async for each in client.list_workflows(rpc_timeout=_PATIENCE):
             kind = _COUNTED.match(each.id)
             if kind is None or (each.close_time is not None and each.close_time < first.at):
                 continue
             handle = client.get_workflow_handle(each.id, run_id=each.run_id)
-            async for event in handle.fetch_history_events():
+            async for event in handle.fetch_history_events(rpc_timeout=_PATIENCE):
                 if not first.at <= event.event_time.ToDatetime(UTC) < last.at:
                     continue
                 events[kind[1]] += 1
@@ -196,6 +212,11 @@ def _sums(text: str, name: str, label: str, *, of: str = "") -> Counter[str]:
             if value is not None:
                 found[value[1]] += int(float(line.rpartition(" ")[2]))
     return found
+
+
+def _value(text: str, name: str) -> float:
+    found = re.search(rf"^{name} (\S+)$", text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
 
 
 def busiest_functions(profile: Path, *, root: Path, most: int = 10) -> list[str]:

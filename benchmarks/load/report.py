@@ -86,6 +86,8 @@ class Report(BaseModel):
         dollars: of one stream in an hour, by item, at list prices.
         plain_ffmpeg: percent of a core of `ffmpeg -c copy -f segment` for each stream.
         stopped: streams that ended while they were measured.
+        begun: streams that there were when the span began.
+        stored: share of the media published in the span that was stored in it.
         not_made: moments without an exact clip when the run ended.
         profile: the functions that take most of the busiest process, share first.
     """
@@ -96,11 +98,13 @@ class Report(BaseModel):
     date: str
     load_average: tuple[float, float]
     streams: int
+    begun: int
     height: int
     seconds: float
     busy: float
     published: int
     missed: int
+    stored: float
     stopped: int
     not_made: int
     latencies: Latencies
@@ -150,6 +154,8 @@ def table(report: Report) -> str:
 def _rows(report: Report) -> Iterator[tuple[str, str, str]]:
     latencies, plain = report.latencies, report.plain_ffmpeg
     yield "segments missed, of those published", f"{report.missed} of {report.published}", "0"
+    yield "streams begun", str(report.begun), str(report.streams)
+    yield "media stored, % of that published", f"{100 * report.stored:.1f}", "100"
     yield "streams that ended early", str(report.stopped), "0"
     yield "moments without an exact clip at the end", str(report.not_made), "0"
     yield "seconds behind live: p50 / p95 / p99 (count)", _of(latencies.behind_live), ""

@@ -42,6 +42,10 @@ class Span:
         cores = psutil.cpu_count() or 1
         return (self.last.machine - self.first.machine) / self.seconds / cores
 
+    def stored(self) -> float:
+        """Return the share of the media published in the span that was stored in it."""
+        return (self.last.media - self.first.media) / self.seconds / self.streams
+
     def cpu(self) -> dict[str, float]:
         """Return percent of a core for each stream, the idle stack's included, by process."""
         return _percent(self.first, self.last, self.streams)

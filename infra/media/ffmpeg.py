@@ -20,6 +20,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from domain.model import Model
 from infra.child_process import die_with_parent
+from infra.priority import Niceness
 
 MINIMUM_VERSION: Final = (7, 0)
 """Oldest ffmpeg whose clips the tests accept."""
@@ -144,7 +145,8 @@ async def run_ffmpeg(
     """Run ffmpeg in its own process group until it has finished; it dies with this process.
 
     On Linux the kernel kills it when the thread that runs the event loop ends, even by SIGKILL.
-    Returns the last lines that it wrote.
+    It stays in our session, since Linux shares the CPU among sessions first (autogroup, sched(7)),
+    and yields it to the rest of that. Returns the last lines that it wrote.
 
     Args:
         arguments: the whole command line, the binary first; `-progress pipe:1` is appended.
@@ -161,11 +163,12 @@ async def run_ffmpeg(
         *die_with_parent(
             [arguments[0], "-progress", "pipe:1", "-nostdin", "-nostats", *arguments[1:]],
             stop_signal=signal.SIGKILL,
+            niceness=Niceness.RENDERING,
         ),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
+        process_group=0,
     )
     tail: deque[str] = deque(maxlen=_KEPT_LINES)
     try:

@@ -11,6 +11,7 @@ import asyncio
 import ctypes
 import math
 import multiprocessing
+import os
 import pickle
 import resource
 import signal
@@ -68,16 +69,24 @@ class MediaPool:
         memory_bytes: address space of each child, in bytes (RLIMIT_AS).
         cpu_seconds: CPU seconds that one task may use (RLIMIT_CPU, re-armed for each task).
         timeout: wall seconds that one task may take, waiting for a child excluded.
+        niceness: of the children, beyond ours.
     """
 
     def __init__(
-        self, *, processes: int, memory_bytes: int, cpu_seconds: int, timeout: float
+        self,
+        *,
+        processes: int,
+        memory_bytes: int,
+        cpu_seconds: int,
+        timeout: float,
+        niceness: int = 0,
     ) -> None:
         self.processes = processes
+        self.niceness = niceness
         self._memory_bytes = memory_bytes
         self._cpu_seconds = cpu_seconds
         self._timeout = timeout
-        self._children = [_Child(memory_bytes) for _ in range(processes)]
+        self._children = [_Child(memory_bytes, niceness) for _ in range(processes)]
         self._free = list(self._children)
         self._waiting: deque[asyncio.Future[_Child]] = deque()
         self._running: set[asyncio.Future[Any]] = set()
@@ -180,8 +189,9 @@ class MediaPool:
 class _Child:
     """One child process, replaced when it dies; used by one task at a time."""
 
-    def __init__(self, memory_bytes: int) -> None:
+    def __init__(self, memory_bytes: int, niceness: int) -> None:
         self._memory_bytes = memory_bytes
+        self._niceness = niceness
         self._pool: ProcessPool | None = None
 
     async def running_pool(self) -> ProcessPool:
@@ -208,7 +218,7 @@ class _Child:
             max_workers=1,
             max_tasks=_TASKS_PER_CHILD,
             initializer=_confine,
-            initargs=(self._memory_bytes,),
+            initargs=(self._memory_bytes, self._niceness),
             context=context,
         )
         _ = pool.active  # starts the child now, off the event loop
@@ -220,8 +230,9 @@ def _stop(pool: ProcessPool) -> None:
     pool.join()
 
 
-def _confine(memory_bytes: int) -> None:
+def _confine(memory_bytes: int, niceness: int) -> None:
     """Set up a fresh child: it dies with its parent and cannot take the machine's memory."""
+    os.nice(niceness)
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))

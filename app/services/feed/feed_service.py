@@ -81,6 +81,14 @@ class _Scene:
     read: Sequence[MatchTime]
 
 
+@dataclass(frozen=True)
+class _Linked:
+    """The result of one pass of linking; `effective` if it may have led to webhook events."""
+
+    result: LinkFeedResult
+    effective: bool = False
+
+
 class FeedService:
     """Stores feed events, and links them to highlights.
 
@@ -133,7 +141,7 @@ class FeedService:
         rows = await feed_events.put(session, tenant_id=tenant_id, stream_id=stream_id, events=new)
         if _has_no_workflow(stream):
             linked = await self._link(session, stream, _without_workflow(stream))
-            await self._delete_clips(session, stream, linked.retracted)
+            await self._delete_clips(session, stream, linked.result.retracted)
             for row in rows:
                 await session.refresh(row)
         return stream, rows
@@ -163,9 +171,10 @@ class FeedService:
             )
             if stream is None:
                 return LinkFeedResult()
-            result = await self._link(session, stream, request)
-        await self._dispatcher.try_dispatch(request.tenant_id)
-        return result
+            linked = await self._link(session, stream, request)
+        if linked.effective:
+            await self._dispatcher.try_dispatch(request.tenant_id)
+        return linked.result
 
     async def markers(
         self, *, tenant_id: UUID, stream_id: UUID, since: float
@@ -195,9 +204,7 @@ class FeedService:
         ]
         return [marker for marker in markers if marker is not None]
 
-    async def _link(
-        self, session: AsyncSession, stream: Stream, request: LinkFeedInput
-    ) -> LinkFeedResult:
+    async def _link(self, session: AsyncSession, stream: Stream, request: LinkFeedInput) -> _Linked:
         # One pass at a time, also with selection, which locks the row the same way.
         await session.refresh(stream, with_for_update={"key_share": True})
         unresolved = await feed_events.unresolved(
@@ -205,19 +212,21 @@ class FeedService:
         )
         waiting = [each for each in unresolved if request.takes_back or each[1] is None]
         if not waiting:
-            return LinkFeedResult()
+            return _Linked(LinkFeedResult())
         scene = await self._scene(session, stream, request)
         retracted: list[UUID] = []
-        left = 0
+        left, effective = 0, False
         for row, taken_back_by in waiting:
             stored = stored_event(row, taken_back_by=taken_back_by)
             ruling = await self._rule(session, row, stored, scene, request)
             left += ruling.outcome is FeedOutcome.WAITING
+            effective |= ruling.outcome in _EFFECTIVE or ruling.outcome is FeedOutcome.RETRACTED
             if ruling.outcome is FeedOutcome.RETRACTED:
                 retracted += await self._take_back(session, row, stored)
             elif ruling.outcome in _EFFECTIVE and ruling.highlight is not None:
                 await self._publish(session, row, scene.rows[ruling.highlight])
-        return LinkFeedResult(waiting=left, retracted=tuple(dict.fromkeys(retracted)))
+        result = LinkFeedResult(waiting=left, retracted=tuple(dict.fromkeys(retracted)))
+        return _Linked(result, effective=effective)
 
     async def _scene(self, session: AsyncSession, stream: Stream, request: LinkFeedInput) -> _Scene:
         found = await highlights.between(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -462,39 +462,63 @@ async def reserve_slot(session: AsyncSession, *, tenant_id: UUID, default_plan: 
 class HighlightChange:
     """A highlight or clip with the time of its last change."""
 
+    stream_id: UUID
     highlight_id: UUID
     of_clip: bool
     at: datetime
 
 
+@dataclass(frozen=True)
+class StreamRevision:
+    """The revision of a stream's row, and when the transaction began that read it."""
+
+    revision: int
+    at: datetime
+
+
+async def revisions(
+    session: AsyncSession, *, tenant_id: UUID, stream_ids: Collection[UUID]
+) -> dict[UUID, StreamRevision]:
+    """Return the revisions of these streams, by id; deleted ones have none."""
+    rows = await session.execute(
+        select(Stream.id, Stream.revision, func.now().label("at")).where(
+            Stream.tenant_id == tenant_id, Stream.id.in_(stream_ids)
+        )
+    )
+    return {row.id: StreamRevision(revision=row.revision, at=row.at) for row in rows}
+
+
 async def changes_since(
-    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, start: datetime
+    session: AsyncSession, *, tenant_id: UUID, stream_ids: Collection[UUID], start: datetime
 ) -> list[HighlightChange]:
-    """Return what of a stream has changed at `start` or later, each at its last change, in order.
+    """Return what of streams has changed at `start` or later, each at its last change, in order.
 
     Times are those at which transactions began: one that ends later may add a change that lies
     before what was seen. Ask again for as long a time as a transaction may take.
     """
     changed = union_all(
         select(
+            Highlight.stream_id.label("stream_id"),
             Highlight.id.label("highlight_id"),
             literal(value=False).label("of_clip"),
             Highlight.updated_at.label("at"),
         ).where(
             Highlight.tenant_id == tenant_id,
-            Highlight.stream_id == stream_id,
+            Highlight.stream_id.in_(stream_ids),
             Highlight.updated_at >= start,
         ),
-        select(Clip.highlight_id, literal(value=True), Clip.updated_at).where(
+        select(Clip.stream_id, Clip.highlight_id, literal(value=True), Clip.updated_at).where(
             Clip.tenant_id == tenant_id,
-            Clip.stream_id == stream_id,
+            Clip.stream_id.in_(stream_ids),
             Clip.highlight_id.is_not(None),
             Clip.updated_at >= start,
         ),
     ).subquery()
     rows = await session.execute(select(changed).order_by(changed.c.at, changed.c.highlight_id))
     return [
-        HighlightChange(highlight_id=row.highlight_id, of_clip=row.of_clip, at=row.at)
+        HighlightChange(
+            stream_id=row.stream_id, highlight_id=row.highlight_id, of_clip=row.of_clip, at=row.at
+        )
         for row in rows
     ]
 

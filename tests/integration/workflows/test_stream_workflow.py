@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 from uuid import UUID
 
 import pytest
 from temporalio import activity
 from temporalio.client import (
     Client,
+    Interceptor,
+    OutboundInterceptor,
+    QueryWorkflowInput,
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
@@ -624,6 +628,48 @@ async def test_the_live_progress_has_what_the_running_activity_has_done(
     assert (known.position, known.windows) == (6.0, 1)
     assert (live.position, live.windows, live.segments, live.missed) == (12.0, 2, 5, 1)
     assert live.last_segment_at is not None
+
+
+class QueryCounter(Interceptor):
+    """Counts the queries of a client."""
+
+    def __init__(self) -> None:
+        self.queries = 0
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002
+        counter = self
+
+        class Counting(OutboundInterceptor):
+            async def query_workflow(self, input: QueryWorkflowInput) -> Any:  # noqa: A002, ANN401
+                counter.queries += 1
+                return await super().query_workflow(input)
+
+        return Counting(next)
+
+
+async def test_a_workflow_is_queried_again_only_when_its_history_has_grown(
+    temporal_client: Client,
+) -> None:
+    script, counter = Script(windows=1, end=None), QueryCounter()
+    config = temporal_client.config()
+    config["interceptors"] = [counter]
+    client = Client(**config)
+    async with running(temporal_client, script):
+        stream: Stream = await start(temporal_client)
+        await script.waiting_at_edge.wait()
+        _, tenant, identity = stream.id.split("/")
+        starter = StreamStarter(connected(client), limits=IngestLimits())
+        row = Row(id=UUID(identity), tenant_id=UUID(tenant))
+        calm = [await starter.live_progress(row) for _ in range(3)]
+        queries = counter.queries
+        await stream.signal(StreamWorkflow.feed_events_stored, FeedEventsStored(events=1))
+        await starter.live_progress(row)
+        grown = counter.queries
+        await stream.signal(StreamWorkflow.stop, StopRequest())
+        await stream.result()
+    assert None not in calm
+    assert queries < len(calm)
+    assert grown == queries + 1
 
 
 async def test_queries_tell_state_and_timeline(temporal_client: Client) -> None:

@@ -171,6 +171,12 @@ async def test_probing_analysis_and_rendering_never_wait_for_one_another() -> No
     assert len(set(map(id, pools))) == 3
 
 
+async def test_probing_has_the_processor_before_analysis_and_analysis_before_rendering() -> None:
+    container = Container(settings())
+    probes, analysis, rendering = container.probes, container.media, container.rendering
+    assert 0 == probes.niceness < analysis.niceness < rendering.niceness
+
+
 async def test_what_was_used_is_closed() -> None:
     async with Container(settings()) as container:
         sender, quota = container.webhooks, container.gemini_quota

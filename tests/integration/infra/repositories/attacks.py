@@ -517,7 +517,10 @@ ATTACKS: dict[str, Attack] = {
         s, tenant_id=it.tenant, highlight_id=it.stream, title="Crowd roar"
     ),
     "streams.changes_since": lambda s, it: streams.changes_since(
-        s, tenant_id=it.tenant, stream_id=it.stream, start=WHEN - EVER
+        s, tenant_id=it.tenant, stream_ids=[it.stream], start=WHEN - EVER
+    ),
+    "streams.revisions": lambda s, it: streams.revisions(
+        s, tenant_id=it.tenant, stream_ids=[it.stream]
     ),
     "streams.reserve_slot": lambda s, it: streams.reserve_slot(
         s, tenant_id=it.tenant, default_plan=PlanName.FREE

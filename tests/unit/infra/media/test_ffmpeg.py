@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from infra.media.ffmpeg import (
     find_ffmpeg,
     run_ffmpeg,
 )
+from infra.priority import Niceness
 
 BINARY = find_ffmpeg()
 
@@ -90,6 +92,24 @@ async def test_cancelling_leaves_no_process(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert processes_on(output) == []
+
+
+async def test_ffmpeg_yields_the_processor_to_what_else_runs_in_our_session(
+    tmp_path: Path,
+) -> None:
+    output = tmp_path / "out.mp4"
+    running = asyncio.Event()
+    task = asyncio.create_task(
+        run_ffmpeg(
+            endless(output), limits=FfmpegLimits(), on_progress=lambda _seconds: running.set()
+        )
+    )
+    await running.wait()
+    (process,) = processes_on(output)
+    assert process.nice() == os.nice(0) + Niceness.RENDERING
+    assert os.getsid(process.pid) == os.getsid(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_process_that_ignores_being_asked_is_killed(tmp_path: Path) -> None:

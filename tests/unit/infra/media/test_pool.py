@@ -29,6 +29,10 @@ def child_pid(_: int) -> int:
     return os.getpid()
 
 
+def niceness(_: int) -> int:
+    return os.nice(0)
+
+
 def refuse(message: str) -> None:
     raise ValueError(message)
 
@@ -79,6 +83,13 @@ async def test_an_error_that_cannot_travel_arrives_as_its_message(pool: MediaPoo
     with pytest.raises(RuntimeError, match="UnpicklableError: needs two arguments"):
         await pool.run(raise_unpicklable, 0)
     assert await pool.run(double, 1) == 2
+
+
+async def test_children_yield_the_processor_as_the_pool_says() -> None:
+    async with MediaPool(
+        processes=1, memory_bytes=1 << 30, cpu_seconds=1, timeout=60.0, niceness=3
+    ) as pool:
+        assert await pool.run(niceness, 0) == os.nice(0) + 3
 
 
 async def test_a_crash_costs_its_own_task_only(pool: MediaPool) -> None:
