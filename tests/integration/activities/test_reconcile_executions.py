@@ -52,6 +52,7 @@ from infra.storage.clips import LocalClipStore
 from infra.storage.segment_index import StoredSegments
 from infra.storage.segments import LocalSegmentStore
 from infra.temporal.client import TemporalUnavailableError, WorkflowExecutions, connected
+from infra.temporal.histories import WorkflowHistories
 from tests.factories.rows import (
     new_clip,
     new_endpoint,
@@ -394,6 +395,7 @@ async def test_the_audit_expects_no_workflow_of_an_export_that_waits_in_a_batch(
     audit = ConsistencyAudit(
         stage.database,
         stage.executions,
+        WorkflowHistories(connected(stage.client)),
         segments=stage.segments,
         files=stage.files,
         retention=Settings().retention_policy(),

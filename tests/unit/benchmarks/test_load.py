@@ -77,7 +77,9 @@ def test_a_segment_is_served_from_its_listing_until_some_time_after_it_left_the_
     assert VIDEO.segment(3, 0.0, now=7.5 + 60) is None
 
 
-def snapshot(second: int, *, cpu: float, memory: float, rows: float, beats: int) -> Snapshot:
+def snapshot(
+    second: int, *, cpu: float, memory: float, rows: float, beats: int, media: float = 0.0
+) -> Snapshot:
     return Snapshot(
         at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=second),
         cpu={"worker": cpu},
@@ -86,6 +88,7 @@ def snapshot(second: int, *, cpu: float, memory: float, rows: float, beats: int)
         database={"rows inserted": rows},
         heartbeats=beats,
         store=Counter(),
+        media=media,
     )
 
 
@@ -106,6 +109,13 @@ def test_a_stream_is_not_charged_for_what_the_idle_stack_does() -> None:
     assert found["Temporal actions"] == pytest.approx((8 + 18) / 0.02)
     assert found["history events"] == pytest.approx(2000)
     assert "S3 reads" not in found
+
+
+def test_stored_media_is_a_share_of_what_the_streams_published() -> None:
+    idle = snapshot(0, cpu=0.0, memory=0.0, rows=0.0, beats=0)
+    first = snapshot(100, cpu=0.0, memory=0.0, rows=0.0, beats=0, media=500.0)
+    last = snapshot(130, cpu=0.0, memory=0.0, rows=0.0, beats=0, media=545.0)
+    assert Span(idle, idle, first, last, streams=2).stored() == pytest.approx(0.75)
 
 
 def test_a_profile_names_our_functions_with_what_they_call_and_the_innermost_ones(
