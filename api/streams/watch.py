@@ -58,6 +58,7 @@ class StreamWatch:
         gathering.since[stream_id] = min(since, gathering.since.get(stream_id, since))
         if gathering.reading is None:
             gathering.reading = asyncio.create_task(self._read(tenant_id), name="watch-streams")
+            gathering.reading.add_done_callback(_note_failure)
         looks = await asyncio.shield(gathering.reading)
         return looks[stream_id]
 
@@ -73,3 +74,9 @@ class StreamWatch:
         for each in changed:
             changes[each.stream_id].append(each)
         return {each: StreamLook(revisions.get(each), tuple(changes[each])) for each in since}
+
+
+def _note_failure(reading: asyncio.Task[Mapping[UUID, StreamLook]]) -> None:
+    """Take the exception of a read whose callers may all have gone, so that it is not logged."""
+    if not reading.cancelled():
+        reading.exception()

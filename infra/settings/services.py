@@ -178,7 +178,9 @@ class EventSettings(SettingsSection):
         default=50, description="Connections of one tenant to one API process at a time."
     )
     events_interval: PositiveFloat = Field(
-        default=1.0, description="Seconds between two looks at what is new, for each connection."
+        default=1.0,
+        description="Seconds between two looks at what is new, for each connection. Connections of "
+        "a tenant look together, at most a quarter of this later.",
     )
     events_keep_alive: PositiveFloat = Field(
         default=15.0, description="Seconds of silence after which a comment is sent."

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.streams.watch import StreamWatch
-from infra.db.engine import Database
+from infra.db.engine import Database, DatabaseUnavailableError
 from tests.factories.rows import new_highlight, new_stream
 from tests.integration.api.conftest import Account
 
@@ -67,3 +68,25 @@ async def test_a_stream_of_another_tenant_has_no_revision_and_no_changes(
     await new_highlight(database, other_account.tenant_id, stream)
     look = await watch.look(tenant_id=account.tenant_id, stream_id=stream, since=LONG_AGO)
     assert (look.revision, look.changes) == (None, ())
+
+
+class AwayDatabase:
+    """Cannot be reached."""
+
+    @asynccontextmanager
+    async def session(self, _: UUID) -> AsyncIterator[AsyncSession]:
+        raise DatabaseUnavailableError
+        yield
+
+
+async def test_a_read_that_fails_after_its_connections_have_gone_is_no_unhandled_error() -> None:
+    unhandled: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+    watch = StreamWatch(AwayDatabase(), interval=0.01)  # type: ignore[arg-type]
+    look = asyncio.create_task(watch.look(tenant_id=uuid4(), stream_id=uuid4(), since=LONG_AGO))
+    await asyncio.sleep(0)
+    look.cancel()
+    await asyncio.sleep(0.1)
+    del look
+    gc.collect()
+    assert unhandled == []
