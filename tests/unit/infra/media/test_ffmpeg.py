@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -78,15 +79,19 @@ async def test_a_process_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     assert processes_on(output) == []
 
 
+async def running(command: list[str]) -> asyncio.Task[Sequence[str]]:
+    """Start a command, and return its task when it has reported progress."""
+    reported = asyncio.Event()
+    task = asyncio.create_task(
+        run_ffmpeg(command, limits=FfmpegLimits(), on_progress=lambda _seconds: reported.set())
+    )
+    await reported.wait()
+    return task
+
+
 async def test_cancelling_leaves_no_process(tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
-    running = asyncio.Event()
-    task = asyncio.create_task(
-        run_ffmpeg(
-            endless(output), limits=FfmpegLimits(), on_progress=lambda _seconds: running.set()
-        )
-    )
-    await running.wait()
+    task = await running(endless(output))
     assert len(processes_on(output)) == 1
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -98,13 +103,7 @@ async def test_ffmpeg_yields_the_processor_to_what_else_runs_in_our_session(
     tmp_path: Path,
 ) -> None:
     output = tmp_path / "out.mp4"
-    running = asyncio.Event()
-    task = asyncio.create_task(
-        run_ffmpeg(
-            endless(output), limits=FfmpegLimits(), on_progress=lambda _seconds: running.set()
-        )
-    )
-    await running.wait()
+    task = await running(endless(output))
     (process,) = processes_on(output)
     assert process.nice() == os.nice(0) + Niceness.RENDERING
     assert os.getsid(process.pid) == os.getsid(0)
@@ -114,15 +113,7 @@ async def test_ffmpeg_yields_the_processor_to_what_else_runs_in_our_session(
 
 async def test_a_process_that_ignores_being_asked_is_killed(tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
-    running = asyncio.Event()
-    task = asyncio.create_task(
-        run_ffmpeg(
-            [str(stubborn_program(tmp_path)), str(output)],
-            limits=FfmpegLimits(),
-            on_progress=lambda _seconds: running.set(),
-        )
-    )
-    await running.wait()
+    task = await running([str(stubborn_program(tmp_path)), str(output)])
     assert processes_on(output) != []  # more than one where the shell is just forking
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
